@@ -10,6 +10,7 @@ mod directory;
 mod error;
 mod flow;
 mod http;
+pub mod oidc;
 mod session;
 mod stages;
 
