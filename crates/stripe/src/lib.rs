@@ -13,6 +13,7 @@ mod error;
 mod event_object;
 mod refund;
 mod transfer;
+pub mod webhook;
 
 pub use checkout::{CheckoutRequest, PAYMENT_TYPE, PaymentIntent};
 pub use checkout_session::{CheckoutSession, PaymentStatus, SessionStatus};
