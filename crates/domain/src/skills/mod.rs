@@ -1,0 +1,8 @@
+//! Skills: the shared vocabulary of postings and profiles. Public to read; either role may add to it.
+
+mod create;
+mod model;
+pub mod queries;
+
+pub use create::{CreateSkillError, NewSkill, create};
+pub use model::{Skill, SkillType, normalize_name};
