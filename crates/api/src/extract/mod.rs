@@ -1,0 +1,16 @@
+//! What a handler asks for in its arguments: the session, path and query values, a checked body, and permission on
+//! a subject. The order of refusal is fixed: session, role, path, body, visibility, right, then (in the use case) state.
+
+mod access;
+mod body;
+mod optional;
+mod params;
+mod rules;
+mod session;
+
+pub use access::{Access, Allowed, AllowedBody};
+pub use body::{JSON_LIMIT_BYTES as BODY_LIMIT_BYTES, ValidBody, Validate, date, optional_date, parse_date};
+pub use optional::{Created, MaybeJson, Text};
+pub use params::{PathId, PathIds};
+pub use rules::{Field, Rule, Unknown};
+pub use session::{ClientAddress, MaybeSession, Session};

@@ -1,0 +1,248 @@
+//! The validation rules of request bodies, with the texts the original gives for each.
+//!
+//! A body's fields and their rules are a constant table beside its type. All broken rules are reported, in the
+//! table's order, after the unknown properties. Values stay JSON here; the type is made afterwards by serde.
+
+use freehunt_domain::money::Cents;
+use serde_json::{Map, Value};
+use uuid::{Uuid, Variant};
+
+/// A field of a request body.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    pub name: &'static str,
+    /// Whether the field may be absent or `null`.
+    pub optional: bool,
+    /// In the order of the texts.
+    pub rules: &'static [Rule],
+}
+
+impl Field {
+    pub const fn required(name: &'static str, rules: &'static [Rule]) -> Self {
+        Self { name, optional: false, rules }
+    }
+
+    pub const fn optional(name: &'static str, rules: &'static [Rule]) -> Self {
+        Self { name, optional: true, rules }
+    }
+
+    /// Known and ignored: clients of the original send it.
+    pub const fn ignored(name: &'static str) -> Self {
+        Self { name, optional: true, rules: &[] }
+    }
+}
+
+/// What happens to properties the table does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    Refuse,
+    Ignore,
+}
+
+/// One rule of one field. Lengths are counted in characters.
+#[derive(Clone, Copy, Debug)]
+pub enum Rule {
+    IsString,
+    NotEmpty,
+    /// Not only white space.
+    NotBlank,
+    Length(usize, usize),
+    MinLength(usize),
+    MaxLength(usize),
+    IsEmail,
+    IsUuid,
+    IsEnum(&'static [&'static str]),
+    IsBoolean,
+    IsNumber,
+    IsInteger,
+    IsPositive,
+    Min(f64),
+    Max(f64),
+    /// Euros with at most two decimals, up to 999 999.99; the value becomes integer cents.
+    IsMoney,
+    IsDate,
+    IsIso8601,
+    IsArray,
+    EachString,
+    EachUuid,
+    EachMaxLength(usize),
+    MaxItems(usize),
+    /// Exactly nine digits.
+    IsSiren,
+    IsUrl,
+}
+
+impl Rule {
+    fn holds(self, value: &Value) -> bool {
+        let text = value.as_str();
+        let number = value.as_f64();
+        let characters = text.map(|text| text.chars().count());
+        let items = value.as_array();
+        match self {
+            Self::IsString => text.is_some(),
+            Self::NotEmpty => !value.is_null() && text != Some(""),
+            Self::NotBlank => text.is_some_and(|text| !text.trim().is_empty()),
+            Self::Length(least, most) => characters.is_some_and(|count| (least..=most).contains(&count)),
+            Self::MinLength(least) => characters.is_some_and(|count| count >= least),
+            Self::MaxLength(most) => characters.is_some_and(|count| count <= most),
+            Self::IsEmail => text.is_some_and(is_email),
+            Self::IsUuid => text.is_some_and(is_body_uuid),
+            Self::IsEnum(names) => text.is_some_and(|text| names.contains(&text)),
+            Self::IsBoolean => value.is_boolean(),
+            Self::IsNumber | Self::IsMoney => number.is_some_and(f64::is_finite),
+            Self::IsInteger => {
+                number.is_some_and(|number| number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX))
+            }
+            Self::IsPositive => number.is_some_and(|number| number > 0.0),
+            Self::Min(least) => number.is_some_and(|number| number >= least),
+            Self::Max(most) => number.is_some_and(|number| number <= most),
+            Self::IsDate | Self::IsIso8601 => text.is_some_and(|text| super::body::parse_date(text).is_some()),
+            Self::IsArray => items.is_some(),
+            Self::EachString => items.is_some_and(|items| items.iter().all(Value::is_string)),
+            Self::EachUuid => {
+                items.is_some_and(|items| items.iter().all(|item| item.as_str().is_some_and(is_body_uuid)))
+            }
+            Self::EachMaxLength(most) => items.is_some_and(|items| {
+                items.iter().all(|item| item.as_str().is_none_or(|text| text.chars().count() <= most))
+            }),
+            Self::MaxItems(most) => items.is_none_or(|items| items.len() <= most),
+            Self::IsSiren => text.is_some_and(|text| text.len() == 9 && text.bytes().all(|byte| byte.is_ascii_digit())),
+            Self::IsUrl => text.is_some_and(|text| url::Url::parse(text).is_ok()),
+        }
+    }
+
+    fn text(self, field: &str) -> String {
+        match self {
+            Self::IsString => format!("{field} must be a string"),
+            Self::NotEmpty | Self::NotBlank => format!("{field} should not be empty"),
+            Self::Length(least, most) => {
+                format!(
+                    "{field} must be longer than or equal to {least} and shorter than or equal to {most} characters"
+                )
+            }
+            Self::MinLength(least) => format!("{field} must be longer than or equal to {least} characters"),
+            Self::MaxLength(most) => format!("{field} must be shorter than or equal to {most} characters"),
+            Self::IsEmail => format!("{field} must be an email"),
+            Self::IsUuid => format!("{field} must be a UUID"),
+            Self::IsEnum(names) => format!("{field} must be one of the following values: {}", names.join(", ")),
+            Self::IsBoolean => format!("{field} must be a boolean value"),
+            Self::IsNumber => format!("{field} must be a number conforming to the specified constraints"),
+            Self::IsInteger => format!("{field} must be an integer number"),
+            Self::IsPositive => format!("{field} must be a positive number"),
+            Self::Min(least) => format!("{field} must not be less than {least}"),
+            Self::Max(most) => format!("{field} must not be greater than {most}"),
+            Self::IsMoney => format!("{field} must be a number conforming to the specified constraints"),
+            Self::IsDate => format!("{field} must be a Date instance"),
+            Self::IsIso8601 => format!("{field} must be a valid ISO 8601 date string"),
+            Self::IsArray => format!("{field} must be an array"),
+            Self::EachString => format!("each value in {field} must be a string"),
+            Self::EachUuid => format!("each value in {field} must be a UUID"),
+            Self::EachMaxLength(most) => {
+                format!("each value in {field} must be shorter than or equal to {most} characters")
+            }
+            Self::MaxItems(most) => format!("{field} must contain no more than {most} elements"),
+            Self::IsSiren => format!("{field} must be exactly 9 digits"),
+            Self::IsUrl => format!("{field} must be a URL address"),
+        }
+    }
+}
+
+/// Checks `object` against `fields`; returns every text, unknown properties first. Optional fields that are `null`
+/// are taken out, and money becomes cents read from `decimal_text(field)`.
+pub fn check(
+    object: &mut Map<String, Value>,
+    fields: &[Field],
+    unknown: Unknown,
+    decimal_text: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    let mut messages = Vec::new();
+    if unknown == Unknown::Refuse {
+        let extra = object.keys().filter(|name| !fields.iter().any(|field| field.name == name.as_str()));
+        messages.extend(extra.map(|name| format!("property {} should not exist", printable(name))));
+    } else {
+        object.retain(|name, _| fields.iter().any(|field| field.name == name));
+    }
+    for field in fields {
+        check_field(object, field, &decimal_text, &mut messages);
+    }
+    messages
+}
+
+fn check_field(
+    object: &mut Map<String, Value>,
+    field: &Field,
+    decimal_text: &impl Fn(&str) -> Option<String>,
+    messages: &mut Vec<String>,
+) {
+    let absent = object.get(field.name).is_none_or(Value::is_null);
+    if field.optional && (absent || field.rules.is_empty()) {
+        object.remove(field.name);
+        return;
+    }
+    let value = object.get(field.name).unwrap_or(&Value::Null);
+    let before = messages.len();
+    messages.extend(field.rules.iter().filter(|rule| !rule.holds(value)).map(|rule| rule.text(field.name)));
+    if contains_nul(value) {
+        messages.push(format!("{} must not contain null characters", field.name));
+    }
+    let is_money = field.rules.iter().any(|rule| matches!(rule, Rule::IsMoney));
+    if is_money && messages.len() == before {
+        let text = decimal_text(field.name).unwrap_or_else(|| value.to_string());
+        match Cents::parse_euros(&text) {
+            Ok(cents) => {
+                object.insert(field.name.to_owned(), Value::from(cents.0));
+            }
+            Err(error) => messages.push(format!("{} must be an amount in euros: {error}", field.name)),
+        }
+    }
+}
+
+fn contains_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(contains_nul),
+        Value::Object(map) => map.iter().any(|(name, item)| name.contains('\0') || contains_nul(item)),
+        _ => false,
+    }
+}
+
+/// A property's name is echoed in the answer; keep it short and on one line.
+fn printable(name: &str) -> String {
+    name.chars().filter(|character| !character.is_control()).take(100).collect()
+}
+
+/// UUIDs in bodies: versions 1 to 8 with the standard variant, or the nil and max UUIDs, hyphenated.
+pub fn is_body_uuid(text: &str) -> bool {
+    let Some(id) = parse_hyphenated(text) else { return false };
+    id.is_nil() || id.is_max() || (id.get_variant() == Variant::RFC4122 && (1..=8).contains(&id.get_version_num()))
+}
+
+/// UUIDs in paths: any hex digits in the groups 8-4-4-4-12.
+pub fn parse_hyphenated(text: &str) -> Option<Uuid> {
+    let groups_fit = text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+    if groups_fit { Uuid::try_parse(text).ok() } else { None }
+}
+
+/// The shape of an address: one `@`, a local part, a dotted domain, no white space. Whether it exists is Authentik's business.
+pub fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let domain_fits = domain.split('.').count() >= 2
+        && domain.split('.').all(|label| {
+            !label.is_empty()
+                && label.len() <= 63
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.chars().all(|character| character.is_alphanumeric() || character == '-')
+        });
+    let local_fits = !local.is_empty()
+        && local.len() <= 64
+        && !local.starts_with('.')
+        && !local.ends_with('.')
+        && !local.contains("..")
+        && local.chars().all(|character| character.is_alphanumeric() || "!#$%&'*+/=?^_`{|}~.-".contains(character));
+    text.len() <= 254 && domain_fits && local_fits
+}

@@ -1,0 +1,15 @@
+//! What happens to every request before its route and to every answer after it.
+
+mod cors;
+mod csrf;
+mod etag;
+mod headers;
+mod normalize;
+mod panics;
+
+pub use cors::cors;
+pub use csrf::refuse_foreign_origins;
+pub use etag::add_etag;
+pub use headers::{add_security_headers, public_scheme_is_https};
+pub use normalize::{KnownSegments, OriginalUri, normalize_path};
+pub use panics::catch_panics;

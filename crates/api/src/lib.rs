@@ -1,0 +1,98 @@
+//! FreeHunt's HTTP API. [`build`] makes the whole server from a configuration; `main` and the tests both use it.
+
+pub mod auth;
+pub mod error;
+pub mod extract;
+pub mod layers;
+pub mod number;
+pub mod openapi;
+pub mod readiness;
+pub mod routes;
+pub mod serve;
+pub mod state;
+
+use std::net::SocketAddr;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use freehunt_config::ApiConfig;
+use freehunt_domain::time::Clock;
+use tower::ServiceExt;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    timeout::TimeoutLayer,
+    trace::TraceLayer,
+};
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{error::ApiError, layers::KnownSegments, state::AppState};
+
+/// A server that is ready to be served.
+pub struct Server {
+    pub state: AppState,
+    router: Router,
+    known: KnownSegments,
+}
+
+/// Makes the server. Nothing is connected yet, so a database that is away is not fatal here.
+pub fn build(config: ApiConfig, clock: Clock) -> anyhow::Result<Server> {
+    let state = AppState::new(config, clock)?;
+    let (router, document) =
+        OpenApiRouter::with_openapi(openapi::Frame::openapi()).merge(routes::router()).split_for_parts();
+    let known = KnownSegments::of(document.paths.paths.keys().map(String::as_str));
+    let router = router
+        .route("/health/live", get(routes::health::live))
+        .route("/health/ready", get(routes::health::ready))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found);
+    let router = add_layers(router, &state).with_state(state.clone());
+    Ok(Server { state, router, known })
+}
+
+/// The OpenAPI document of all routes.
+pub fn document() -> utoipa::openapi::OpenApi {
+    OpenApiRouter::with_openapi(openapi::Frame::openapi()).merge(routes::router()).split_for_parts().1
+}
+
+/// From the inside out: the last layer sees a request first.
+fn add_layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
+    router
+        .layer(DefaultBodyLimit::max(extract::BODY_LIMIT_BYTES))
+        .layer(middleware::from_fn_with_state(state.clone(), layers::refuse_foreign_origins))
+        .layer(middleware::from_fn(layers::add_etag))
+        .layer(CatchPanicLayer::custom(layers::catch_panics))
+        .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, state.config.http.request_timeout))
+        .layer(layers::cors(&state.allowed_origins))
+        .layer(middleware::from_fn_with_state(state.clone(), layers::add_security_headers))
+        .layer(TraceLayer::new_for_http())
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+}
+
+impl Server {
+    /// The service of one connection: paths are normalised before they are routed.
+    pub fn into_make_service(self) -> axum::extract::connect_info::IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
+        let (router, known) = (self.router, self.known);
+        let normalized = Router::new().fallback(move |request: Request| {
+            let router = router.clone();
+            let request = layers::normalize_path(&known, request);
+            async move { router.oneshot(request).await.unwrap_or_else(|never| match never {}) }
+        });
+        normalized.into_make_service_with_connect_info::<SocketAddr>()
+    }
+}
+
+/// The original's framework answers every unknown route and method with this sentence.
+async fn not_found(request: Request) -> Response {
+    let original = request.extensions().get::<layers::OriginalUri>().map_or(request.uri(), |original| &original.0);
+    let target = original.path_and_query().map_or("/", |target| target.as_str());
+    let target: String = target.chars().take(500).collect();
+    ApiError::not_found(format!("Cannot {} {target}", request.method())).into_response()
+}

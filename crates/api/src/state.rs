@@ -1,0 +1,87 @@
+//! What every handler can reach: handles, cheap to clone, made once from the configuration.
+
+use std::{ops::Deref, sync::Arc};
+
+use freehunt_authentik::{Authentik, AuthentikSettings};
+use freehunt_config::ApiConfig;
+use freehunt_domain::{database, time::Clock};
+use freehunt_storage::{Storage, StorageSettings, image::Sanitiser};
+use freehunt_stripe::{Stripe, StripeSettings};
+use sqlx::PgPool;
+
+use crate::readiness::Readiness;
+
+/// Shared by all requests.
+#[derive(Clone)]
+pub struct AppState(Arc<App>);
+
+pub struct App {
+    pub config: ApiConfig,
+    pub pool: PgPool,
+    pub clock: Clock,
+    pub authentik: Authentik,
+    pub stripe: Stripe,
+    pub storage: Storage,
+    pub sanitiser: Sanitiser,
+    pub readiness: Readiness,
+    /// The origins a browser may send state changes from, as ASCII text without a trailing slash.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Deref for AppState {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.0
+    }
+}
+
+/// Authentik's own flow that ends a session; it is there in every installation.
+const INVALIDATION_FLOW: &str = "default-invalidation-flow";
+
+/// Images decoded at once; each may need some 160 MB for a moment at the pixel limit.
+const IMAGE_WORKERS: usize = 2;
+
+impl AppState {
+    /// Makes every client. Nothing is connected yet, so this fails only for impossible settings.
+    pub fn new(config: ApiConfig, clock: Clock) -> anyhow::Result<Self> {
+        let pool = database::pool(
+            config.database.options.clone(),
+            config.database.max_connections,
+            config.database.acquire_timeout,
+        );
+        let authentik = Authentik::new(AuthentikSettings {
+            url: config.authentik.url.clone(),
+            login_flow: config.authentik.login_flow.clone(),
+            enrollment_flow: config.authentik.enrollment_flow.clone(),
+            invalidation_flow: INVALIDATION_FLOW.to_owned(),
+            timeout: config.authentik.timeout,
+        })?;
+        let stripe = Stripe::new(StripeSettings {
+            secret_key: config.stripe.secret_key.clone(),
+            api_url: config.stripe.api_url.clone(),
+            timeout: config.stripe.timeout,
+        })?;
+        let storage = Storage::new(StorageSettings {
+            url: config.s3.url.clone(),
+            public_url: config.s3.public_url.clone(),
+            region: config.s3.region.clone(),
+            bucket: config.s3.bucket.clone(),
+            access_key: config.s3.access_key.clone(),
+            secret_key: config.s3.secret_key.clone(),
+            timeout: config.s3.timeout,
+        })?;
+        let allowed_origins = config.frontend.allowed_origins();
+        Ok(Self(Arc::new(App {
+            pool,
+            clock,
+            authentik,
+            stripe,
+            storage,
+            sanitiser: Sanitiser::new(IMAGE_WORKERS),
+            readiness: Readiness::default(),
+            allowed_origins,
+            config,
+        })))
+    }
+}
