@@ -43,12 +43,12 @@ pub fn gif(width: u32, height: u32) -> Vec<u8> {
     encoded(&DynamicImage::ImageRgba8(pixels), ImageFormat::Gif)
 }
 
-/// A visible disc whose invisible surroundings are black.
+/// A red disc whose invisible surroundings are green.
 pub fn disc(side: u32) -> DynamicImage {
     let half = i64::from(side / 2);
     DynamicImage::ImageRgba8(RgbaImage::from_fn(side, side, |x, y| {
         let (x, y) = (i64::from(x) - half, i64::from(y) - half);
-        if x * x + y * y < half * half / 2 { Rgba([255, 255, 255, 255]) } else { Rgba([0, 0, 0, 0]) }
+        if x * x + y * y < half * half / 2 { Rgba([220, 20, 20, 255]) } else { Rgba([0, 255, 0, 0]) }
     }))
 }
 
