@@ -26,7 +26,7 @@ const REFERENCE_CHARACTERS: usize = 200;
 const METHOD_TYPES: [&str; 8] =
     ["card", "link", "bancontact", "sepa_debit", "ideal", "paypal", "klarna", "customer_balance"];
 
-const CREATE_PARAMETERS: [&str; 60] = [
+const CREATE_PARAMETERS: [&str; 61] = [
     "mode",
     "success_url",
     "cancel_url",
@@ -43,7 +43,8 @@ const CREATE_PARAMETERS: [&str; 60] = [
     "billing_address_collection",
     "expand[]",
     "metadata[*]",
-    "payment_method_types[]",
+    "allowed_payment_method_types[]",
+    "excluded_payment_method_types[]",
     "payment_method_options[**]",
     "payment_method_configuration",
     "phone_number_collection[enabled]",
@@ -363,14 +364,30 @@ fn expiry(form: &Form, now: i64) -> Result<i64> {
     Ok(expires_at)
 }
 
+/// The methods offered: those of the dashboard (card and link), or those allowed, without those excluded. The
+/// parameter `payment_method_types` is gone since this API version.
 fn method_types(form: &Form) -> Result<Vec<String>> {
-    let types = form.list("payment_method_types")?;
-    if let Some((index, _)) = types.iter().enumerate().find(|(_, word)| !METHOD_TYPES.contains(&word.as_str())) {
-        let param = format!("payment_method_types[{index}]");
-        let message = format!("Invalid {param}: must be one of {}", METHOD_TYPES.join(", "));
-        return Err(StripeError::invalid_without_code(param, message));
+    let (allowed, excluded) =
+        (known_methods(form, "allowed_payment_method_types")?, known_methods(form, "excluded_payment_method_types")?);
+    let mut types = if allowed.is_empty() { vec!["card".to_owned(), "link".to_owned()] } else { allowed };
+    types.retain(|word| !excluded.contains(word));
+    if types.is_empty() {
+        let message = "No valid payment method types for this Checkout Session.";
+        return Err(StripeError::invalid_without_code("allowed_payment_method_types", message));
     }
-    if types.is_empty() { Ok(vec!["card".to_owned(), "link".to_owned()]) } else { Ok(types) }
+    Ok(types)
+}
+
+fn known_methods(form: &Form, name: &str) -> Result<Vec<String>> {
+    let types = form.list(name)?;
+    match types.iter().position(|word| !METHOD_TYPES.contains(&word.as_str())) {
+        None => Ok(types),
+        Some(index) => {
+            let param = format!("{name}[{index}]");
+            let message = format!("Invalid {param}: must be one of {}", METHOD_TYPES.join(", "));
+            Err(StripeError::invalid_without_code(param, message))
+        }
+    }
 }
 
 fn client_reference(form: &Form) -> Result<Option<String>> {
