@@ -54,6 +54,13 @@ pub enum SchemaError {
     Migration(String),
 }
 
+/// Changes whenever a migration does; names the tests' template database.
+pub fn fingerprint() -> String {
+    let all: Vec<u8> = MIGRATIONS.iter().flat_map(|migration| migration.checksum.iter().copied()).collect();
+    let digest = ring::digest::digest(&ring::digest::SHA256, &all);
+    digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Runs everything that is missing. Other replicas wait meanwhile, and then find nothing to do.
 ///
 /// A database with newer migrations than this program knows is accepted: they only ever add, and a rolled-back

@@ -1,0 +1,4 @@
+//! The end-to-end tests: both servers as they are shipped, over HTTP and Socket.IO, a database each.
+
+mod health;
+mod skills;

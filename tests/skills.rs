@@ -1,0 +1,71 @@
+//! `/skills`.
+
+use freehunt_domain::users::Role;
+use freehunt_tests::TestApp;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_skill_is_added_and_read() {
+    TestApp::run(async |app| {
+        let acme = app.user("acme", Role::Company).await;
+        let skill = json!({ "name": "Gestion  de\tProjet Été", "aliases": ["PM"], "type": "SOFT" });
+        let created = acme.post("/skills", skill.clone()).await.expect(201);
+        assert_eq!(created["normalizedName"], "gestion-de-projet-été");
+        assert_eq!(created["aliases"], json!(["PM"]));
+        let id = created["id"].as_str().unwrap();
+        assert_eq!(app.anonymous().get(&format!("/skills/{}", id.to_uppercase())).await.expect(200), created);
+        assert_eq!(app.anonymous().get("/skills").await.expect(200), json!([created]));
+        let again = acme.post("/skills", skill).await;
+        assert_eq!(again.message(), "Donnée déjà existante pour le champ unique : name");
+        assert_eq!(again.expect(409)["error"], "ValueAlreadyExists");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_broken_rule_is_told_in_order() {
+    TestApp::run(async |app| {
+        let bob = app.user("bob", Role::Freelance).await;
+        let body = bob.post("/skills", json!({ "isAdmin": true, "name": 5 })).await.expect(400);
+        let texts = json!([
+            "property isAdmin should not exist",
+            "name must be a string",
+            "name must be shorter than or equal to 50 characters",
+            "each value in aliases must be a string",
+            "aliases must be an array",
+            "each value in aliases must be shorter than or equal to 50 characters",
+            "type must be one of the following values: TECHNICAL, SOFT"
+        ]);
+        assert_eq!(body["message"], texts);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_daily_limit_is_twenty() {
+    TestApp::run(async |app| {
+        let bob = app.user("bob", Role::Freelance).await;
+        for number in 0..20 {
+            let skill = json!({ "name": format!("Skill {number}"), "aliases": [], "type": "TECHNICAL" });
+            bob.post("/skills", skill).await.expect(201);
+        }
+        let one_more = bob.post("/skills", json!({ "name": "Too many", "aliases": [], "type": "SOFT" })).await;
+        assert!(one_more.headers.contains_key("retry-after"));
+        one_more.expect(429);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn changing_and_deleting_are_closed() {
+    TestApp::run(async |app| {
+        let acme = app.user("acme", Role::Company).await;
+        let path = "/skills/00000000-0000-4000-8000-000000000000";
+        app.anonymous().delete(path).await.expect(401);
+        acme.delete(path).await.expect(403);
+        acme.patch(path, json!({})).await.expect(403);
+        assert_eq!(acme.get(path).await.text, "");
+        acme.get("/skills/nonsense").await.expect(400);
+    })
+    .await;
+}

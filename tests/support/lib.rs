@@ -1,0 +1,23 @@
+//! The tests' harness: [`TestApp::run`] boots both servers by the same code as their `main`, on free ports, over a
+//! database of its own, beside stand-ins for Authentik, Stripe and S3. Personas act over HTTP as clients do.
+
+mod answer;
+mod app;
+mod facts;
+mod persona;
+mod wait;
+
+pub use answer::Answer;
+pub use app::{TestApp, TestOptions};
+pub use persona::Persona;
+pub use wait::eventually;
+
+/// The secrets and addresses the tests' servers are configured with.
+pub mod settings {
+    pub const WEBHOOK_SECRET: &str = "whsec_endToEndTestsOnly0123456789";
+    pub const STRIPE_KEY: &str = "sk_test_endToEndTestsOnly0123456789";
+    pub const S3_ACCESS_KEY: &str = "end-to-end-access";
+    pub const S3_SECRET_KEY: &str = "end-to-end-secret-key";
+    pub const FRONTEND: &str = "http://localhost:5173";
+    pub const PASSWORD: &str = "Correct-Horse-1";
+}
