@@ -1,0 +1,75 @@
+//! A checkpoint's types and the pure rules over them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Cents, Timestamp,
+    ids::{CheckpointId, JobPostingId, UserId},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[sqlx(type_name = "\"CheckpointStatus\"", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CheckpointStatus {
+    Todo,
+    InProgress,
+    PendingCompanyApproval,
+    Done,
+    Delayed,
+    Canceled,
+}
+
+impl CheckpointStatus {
+    /// In the order in which the original's refusal names them.
+    pub const NAMES: &[&str] = &["TODO", "IN_PROGRESS", "PENDING_COMPANY_APPROVAL", "DONE", "DELAYED", "CANCELED"];
+
+    /// The state a new checkpoint gets when its author asks for this one: nothing begins submitted or done.
+    pub fn at_creation(self) -> Self {
+        if self == Self::InProgress { self } else { Self::Todo }
+    }
+}
+
+/// A row of "Checkpoint".
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    pub id: CheckpointId,
+    pub name: String,
+    pub description: String,
+    /// In euros, as the column has it; see [`Checkpoint::cents`].
+    pub amount: f64,
+    pub date: Timestamp,
+    pub status: CheckpointStatus,
+    pub submitted_at: Option<Timestamp>,
+    pub validated_at: Option<Timestamp>,
+    pub submitted_by: Option<UserId>,
+    pub validated_by: Option<UserId>,
+    pub job_posting_id: JobPostingId,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl Checkpoint {
+    pub fn cents(&self) -> Cents {
+        Cents::from_column(self.amount)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_begins_submitted_or_done() {
+        use CheckpointStatus::{Canceled, Delayed, Done, InProgress, PendingCompanyApproval, Todo};
+        for (asked, given) in [
+            (Todo, Todo),
+            (InProgress, InProgress),
+            (PendingCompanyApproval, Todo),
+            (Done, Todo),
+            (Delayed, Todo),
+            (Canceled, Todo),
+        ] {
+            assert_eq!(asked.at_creation(), given, "{asked:?}");
+        }
+    }
+}
