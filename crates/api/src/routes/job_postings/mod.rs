@@ -1,5 +1,7 @@
 //! Placeholder: not written yet.
 
+pub mod access;
+
 use crate::error::{ApiError, ApiResult};
 
 #[utoipa::path(post, path = "/job-postings", tag = "job-postings", responses((status = 501, description = "Not written yet")))]

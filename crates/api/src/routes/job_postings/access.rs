@@ -1,0 +1,270 @@
+//! Permission on job postings and checkpoints: each type names what its holder may do, and carries what was loaded.
+//!
+//! Also used by the routes of payments, of a checkpoint's progress and of candidates.
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use freehunt_domain::{
+    checkpoints::{self, Checkpoint},
+    ids::{CheckpointId, CompanyId, JobPostingId},
+    job_postings::{JobPosting, queries},
+    policy::{self, CheckpointAction, Decision, JobPostingAction, JobPostingFacts},
+    users::Role,
+};
+use sqlx::PgConnection;
+
+use crate::{
+    error::{ApiError, ApiResult},
+    extract::{Access, MaybeSession, PathId, Session},
+    state::AppState,
+};
+
+/// Who sees a posting, from the fewest to the most fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Anybody, of a published posting.
+    Public,
+    /// An applicant, or the freelance of its project.
+    Counterpart {
+        is_project_party: bool,
+    },
+    Owner,
+}
+
+impl Audience {
+    pub fn of(facts: &JobPostingFacts, session: Option<&Session>) -> Self {
+        if session.is_some_and(|session| session.user_id == facts.owner) {
+            Self::Owner
+        } else if facts.is_applicant || facts.is_project_freelance {
+            Self::Counterpart { is_project_party: facts.is_project_freelance }
+        } else {
+            Self::Public
+        }
+    }
+
+    pub fn is_project_party(self) -> bool {
+        matches!(self, Self::Owner | Self::Counterpart { is_project_party: true })
+    }
+}
+
+/// The same for a posting that does not exist and for one that must look so.
+fn hidden(id: JobPostingId) -> String {
+    format!("Annonce avec l'ID {id} introuvable")
+}
+
+const NOT_OWNER: &str =
+    "Vous n'avez pas l'autorisation d'accéder à cette annonce. Seule l'entreprise propriétaire peut y accéder.";
+
+/// A posting that may be read, with what it is to the reader.
+#[derive(Clone, Debug)]
+pub struct VisibleJobPosting {
+    pub job_posting: JobPosting,
+    pub facts: JobPostingFacts,
+    pub session: Option<Session>,
+}
+
+impl VisibleJobPosting {
+    pub fn audience(&self) -> Audience {
+        Audience::of(&self.facts, self.session.as_ref())
+    }
+}
+
+impl Access for VisibleJobPosting {
+    type Claim = (Option<Session>, JobPostingId);
+
+    async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
+        let MaybeSession(session) =
+            MaybeSession::from_request_parts(parts, state).await.unwrap_or_else(|never| match never {});
+        let PathId(id) = PathId::from_request_parts(parts, state).await?;
+        Ok((session, id))
+    }
+
+    async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+        let mut connection = state.pool.acquire().await?;
+        let actor = session.as_ref().map(Session::actor);
+        let found = queries::find_facts(&mut connection, id, actor.map(|actor| actor.user_id)).await?;
+        let (job_posting, facts) = found.ok_or_else(|| ApiError::not_found(hidden(id)))?;
+        ApiError::check(policy::job_posting(actor, JobPostingAction::View, &facts), hidden(id))?;
+        Ok(Self { job_posting, facts, session })
+    }
+}
+
+/// A posting of the session's own company.
+#[derive(Clone, Debug)]
+pub struct OwnedJobPosting {
+    pub job_posting: JobPosting,
+    pub session: Session,
+}
+
+impl OwnedJobPosting {
+    /// For a posting that a body names; `None` when it does not exist.
+    pub async fn find(connection: &mut PgConnection, session: Session, id: JobPostingId) -> ApiResult<Option<Self>> {
+        let Some((job_posting, facts)) = queries::find_facts(connection, id, Some(session.user_id)).await? else {
+            return Ok(None);
+        };
+        match policy::job_posting(Some(session.actor()), JobPostingAction::Manage, &facts) {
+            Decision::Forbidden => Err(ApiError::forbidden(NOT_OWNER)),
+            decision => {
+                ApiError::check(decision, hidden(id))?;
+                Ok(Some(Self { job_posting, session }))
+            }
+        }
+    }
+}
+
+impl Access for OwnedJobPosting {
+    type Claim = (Session, JobPostingId);
+
+    async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
+        let session = Session::from_request_parts(parts, state).await?;
+        let PathId(id) = PathId::from_request_parts(parts, state).await?;
+        Ok((session, id))
+    }
+
+    async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+        let mut connection = state.pool.acquire().await?;
+        Self::find(&mut connection, session, id).await?.ok_or_else(|| ApiError::not_found(hidden(id)))
+    }
+}
+
+/// A posting whose project the session may know of: its owner and the project's freelance.
+#[derive(Clone, Debug)]
+pub struct JobPostingToViewProject {
+    pub job_posting: JobPosting,
+}
+
+impl Access for JobPostingToViewProject {
+    type Claim = (Session, JobPostingId);
+
+    async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
+        OwnedJobPosting::claim(parts, state).await
+    }
+
+    async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+        let mut connection = state.pool.acquire().await?;
+        let found = queries::find_facts(&mut connection, id, Some(session.user_id)).await?;
+        let (job_posting, facts) = found.ok_or_else(|| ApiError::not_found(hidden(id)))?;
+        let decision = policy::job_posting(Some(session.actor()), JobPostingAction::ViewProject, &facts);
+        ApiError::check(decision, hidden(id))?;
+        Ok(Self { job_posting })
+    }
+}
+
+/// A session with the role COMPANY, and its company when it has filled one in.
+#[derive(Clone, Debug)]
+pub struct CompanyUser {
+    pub session: Session,
+    pub company_id: Option<CompanyId>,
+}
+
+impl CompanyUser {
+    /// A company's id in a body is an assertion: the session's own, or refused.
+    pub fn assert_own(&self, claimed: CompanyId) -> ApiResult<()> {
+        if self.company_id == Some(claimed) { Ok(()) } else { Err(ApiError::forbidden(crate::error::FORBIDDEN)) }
+    }
+}
+
+impl Access for CompanyUser {
+    type Claim = Session;
+
+    async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Session> {
+        let session = Session::from_request_parts(parts, state).await?;
+        ApiError::check(policy::with_role(Some(session.actor()), Role::Company), "")?;
+        Ok(session)
+    }
+
+    async fn grant(session: Session, state: &AppState) -> ApiResult<Self> {
+        let mut connection = state.pool.acquire().await?;
+        let company_id = queries::find_company_id_of_user(&mut connection, session.user_id).await?;
+        Ok(Self { session, company_id })
+    }
+}
+
+const NO_CHECKPOINT: &str = "Checkpoint not found";
+
+/// A checkpoint with its posting's facts, when the policy allows `action`.
+async fn load_checkpoint(
+    id: CheckpointId,
+    session: Option<&Session>,
+    action: CheckpointAction,
+    state: &AppState,
+) -> ApiResult<(Checkpoint, JobPosting, JobPostingFacts)> {
+    let missing = || ApiError::not_found(NO_CHECKPOINT);
+    let mut connection = state.pool.acquire().await?;
+    let actor = session.map(Session::actor);
+    let checkpoint = checkpoints::queries::find_checkpoint(&mut connection, id).await?.ok_or_else(missing)?;
+    let user_id = actor.map(|actor| actor.user_id);
+    let (job_posting, facts) =
+        queries::find_facts(&mut connection, checkpoint.job_posting_id, user_id).await?.ok_or_else(missing)?;
+    ApiError::check(policy::checkpoint(actor, action, &facts), NO_CHECKPOINT)?;
+    Ok((checkpoint, job_posting, facts))
+}
+
+/// A checkpoint that may be read: where its posting may be.
+#[derive(Clone, Debug)]
+pub struct CheckpointToView {
+    pub checkpoint: Checkpoint,
+    pub audience: Audience,
+}
+
+impl Access for CheckpointToView {
+    type Claim = (Option<Session>, CheckpointId);
+
+    async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
+        let MaybeSession(session) =
+            MaybeSession::from_request_parts(parts, state).await.unwrap_or_else(|never| match never {});
+        let PathId(id) = PathId::from_request_parts(parts, state).await?;
+        Ok((session, id))
+    }
+
+    async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+        let (checkpoint, _, facts) = load_checkpoint(id, session.as_ref(), CheckpointAction::View, state).await?;
+        Ok(Self { checkpoint, audience: Audience::of(&facts, session.as_ref()) })
+    }
+}
+
+/// A checkpoint of a posting of the session's own company.
+#[derive(Clone, Debug)]
+pub struct OwnedCheckpoint {
+    pub checkpoint: Checkpoint,
+    pub job_posting: JobPosting,
+    pub session: Session,
+}
+
+impl Access for OwnedCheckpoint {
+    type Claim = (Session, CheckpointId);
+
+    async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
+        let session = Session::from_request_parts(parts, state).await?;
+        let PathId(id) = PathId::from_request_parts(parts, state).await?;
+        Ok((session, id))
+    }
+
+    async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+        let (checkpoint, job_posting, _) = load_checkpoint(id, Some(&session), CheckpointAction::Delete, state).await?;
+        Ok(Self { checkpoint, job_posting, session })
+    }
+}
+
+/// A checkpoint that the session may submit (the project's freelance) or approve (its company).
+#[derive(Clone, Debug)]
+pub struct CheckpointToAdvance {
+    pub checkpoint: Checkpoint,
+    pub job_posting: JobPosting,
+    /// Whether the session is the company's; otherwise it is the project's freelance's.
+    pub is_company: bool,
+    pub session: Session,
+}
+
+impl Access for CheckpointToAdvance {
+    type Claim = (Session, CheckpointId);
+
+    async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
+        OwnedCheckpoint::claim(parts, state).await
+    }
+
+    async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+        let (checkpoint, job_posting, facts) =
+            load_checkpoint(id, Some(&session), CheckpointAction::Advance, state).await?;
+        Ok(Self { checkpoint, job_posting, is_company: session.user_id == facts.owner, session })
+    }
+}
