@@ -1,7 +1,9 @@
 //! Companies: the profiles of users with the role COMPANY. One for a user; seen by the public once it has a published
 //! job posting.
 
+mod delete;
 mod model;
 pub mod queries;
 
-pub use model::Company;
+pub use delete::{DeleteCompanyError, delete};
+pub use model::{Company, CompanyChanges, NewCompany};

@@ -17,3 +17,21 @@ pub struct Company {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
+
+/// A company to add.
+#[derive(Clone, Debug)]
+pub struct NewCompany {
+    pub name: String,
+    pub description: String,
+    pub address: String,
+    pub siren: String,
+}
+
+/// What changes about a company; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct CompanyChanges {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub address: Option<String>,
+    pub siren: Option<String>,
+}

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::Company;
+use super::{Company, CompanyChanges, NewCompany};
 use crate::{
     Timestamp,
     ids::{CompanyId, UserId},
@@ -91,4 +91,73 @@ pub async fn find_facts(
         };
         (company, facts)
     }))
+}
+
+/// Fails on the unique index `Company_userId_key` when the user has a company.
+pub async fn insert_company(
+    connection: &mut PgConnection,
+    owner: UserId,
+    company: &NewCompany,
+) -> Result<Company, sqlx::Error> {
+    sqlx::query_as!(
+        Company,
+        r#"INSERT INTO "Company" ("userId", "name", "description", "address", "siren") VALUES ($1, $2, $3, $4, $5)
+           RETURNING "id" AS "id: CompanyId", "userId" AS "user_id: UserId", "name", "description", "address", "siren",
+                  "createdAt" AS "created_at: Timestamp", "updatedAt" AS "updated_at: Timestamp""#,
+        owner.0,
+        company.name,
+        company.description,
+        company.address,
+        company.siren,
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// `None` when there is no such company.
+pub async fn update_company(
+    connection: &mut PgConnection,
+    id: CompanyId,
+    changes: &CompanyChanges,
+) -> Result<Option<Company>, sqlx::Error> {
+    sqlx::query_as!(
+        Company,
+        r#"UPDATE "Company" SET "name" = coalesce($2, "name"), "description" = coalesce($3, "description"),
+                  "address" = coalesce($4, "address"), "siren" = coalesce($5, "siren"),
+                  "updatedAt" = (now() AT TIME ZONE 'UTC')
+           WHERE "id" = $1
+           RETURNING "id" AS "id: CompanyId", "userId" AS "user_id: UserId", "name", "description", "address", "siren",
+                  "createdAt" AS "created_at: Timestamp", "updatedAt" AS "updated_at: Timestamp""#,
+        id.0,
+        changes.name,
+        changes.description,
+        changes.address,
+        changes.siren,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// Locks the company, so that nothing begins to refer to it; returns whether it is there.
+pub async fn lock_company(connection: &mut PgConnection, id: CompanyId) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query_scalar!(r#"SELECT "id" FROM "Company" WHERE "id" = $1 FOR UPDATE"#, id.0)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Whether a job posting or a project is the company's.
+pub async fn is_company_in_use(connection: &mut PgConnection, id: CompanyId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM "JobPosting" WHERE "companyId" = $1)
+               OR EXISTS (SELECT 1 FROM "Project" WHERE "companyId" = $1) AS "in_use!""#,
+        id.0,
+    )
+    .fetch_one(connection)
+    .await
+}
+
+pub async fn delete_company(connection: &mut PgConnection, id: CompanyId) -> Result<(), sqlx::Error> {
+    sqlx::query!(r#"DELETE FROM "Company" WHERE "id" = $1"#, id.0).execute(connection).await?;
+    Ok(())
 }

@@ -22,3 +22,18 @@ pub struct Freelance {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
+
+/// Why a profile could not be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveFreelanceError {
+    #[error("there is no such profile")]
+    NotFound,
+    /// Some of the skills that were named do not exist.
+    #[error("{found} of {expected} skills exist")]
+    UnknownSkills { expected: usize, found: i64 },
+    /// The payout account is set by the onboarding at Stripe alone.
+    #[error("the payout account cannot be changed here")]
+    PayoutAccountChanged,
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
