@@ -1,4 +1,6 @@
 //! The end-to-end tests: both servers as they are shipped, over HTTP and Socket.IO, a database each.
 
 mod health;
+mod schema;
+mod seed;
 mod skills;

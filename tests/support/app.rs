@@ -207,6 +207,11 @@ async fn fresh_database(cluster: &TestCluster) -> TestDatabase {
     cluster.fresh_database(&template).await.unwrap_or_else(|error| panic!("no database for the test: {error}"))
 }
 
+/// A database without any table, for tests of the migrations themselves. Drop it with `drop_now`.
+pub async fn empty_database() -> TestDatabase {
+    cluster().await.fresh_database("template0").await.unwrap_or_else(|error| panic!("no empty database: {error}"))
+}
+
 async fn free_port() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.expect("a free port on 127.0.0.1")
 }

@@ -8,7 +8,7 @@ mod persona;
 mod wait;
 
 pub use answer::Answer;
-pub use app::{TestApp, TestOptions};
+pub use app::{TestApp, TestOptions, empty_database};
 pub use persona::Persona;
 pub use wait::eventually;
 

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::parse;
+use crate::error::ConfigErrors;
 use crate::reader::{Reader, Reported};
+use crate::source::Source;
 
 /// The HTTP listener of one program.
 #[derive(Clone, Debug)]
@@ -24,6 +26,13 @@ pub struct HttpConfig {
 }
 
 impl HttpConfig {
+    /// The configured port alone, for a health check beside the server.
+    pub fn port_of(source: &Source, default_port: u16) -> Result<u16, ConfigErrors> {
+        let mut reader = Reader::new(source);
+        let port = reader.optional("PORT", parse::number(0..=u16::MAX));
+        reader.finish(port).map(|(port, _)| port.unwrap_or(default_port))
+    }
+
     pub(crate) fn read(reader: &mut Reader<'_>, default_port: u16) -> Result<Self, Reported> {
         let bind = reader.value("BIND_ADDRESS", parse::ip_address);
         let port = reader.optional("PORT", parse::number(0..=u16::MAX));

@@ -173,10 +173,10 @@ async fn check_original_columns(connection: &mut PgConnection) -> Result<(), Sch
     for line in baseline().sql.as_str().lines() {
         if let Some(rest) = line.strip_prefix("CREATE TABLE \"") {
             table = rest.split('"').next().unwrap_or_default();
-        } else if let Some(column) = line.strip_prefix("    \"").and_then(|rest| rest.split('"').next()) {
-            if !present.iter().any(|(in_table, name)| in_table == table && name == column) {
-                return Err(SchemaError::OriginalDamaged(format!("column \"{table}\".\"{column}\"")));
-            }
+        } else if let Some(column) = line.strip_prefix("    \"").and_then(|rest| rest.split('"').next())
+            && !present.iter().any(|(in_table, name)| in_table == table && name == column)
+        {
+            return Err(SchemaError::OriginalDamaged(format!("column \"{table}\".\"{column}\"")));
         }
     }
     Ok(())

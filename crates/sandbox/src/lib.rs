@@ -3,8 +3,11 @@
 //!
 //! The tests run on the same pieces. The production binaries never depend on this crate.
 
+pub mod arguments;
 pub mod authentik;
+pub mod platform;
 pub mod postgres;
 pub mod s3;
 pub mod stand_in;
+mod story;
 pub mod stripe;

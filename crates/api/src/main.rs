@@ -1,0 +1,54 @@
+//! `freehunt-api`: the HTTP API, and the operator's commands.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use freehunt_api::commands;
+
+#[derive(Parser)]
+#[command(name = "freehunt-api", version, about = "FreeHunt's HTTP API and the operator's commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring the database up to date, then serve until SIGTERM or Ctrl-C (the default)
+    Serve,
+    /// Bring the database up to date and stop
+    Migrate,
+    /// Fill an empty database with demo data; refuses any other
+    Seed,
+    /// Ask the running server on this machine whether it is ready
+    Healthcheck,
+    /// Print the OpenAPI document as JSON
+    Openapi,
+    /// Print every setting with its default, as a Markdown table
+    Settings,
+    /// Show the audit trail, newest first
+    Audit(commands::audit::AuditArguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Every TLS client of the process uses this provider; a second installation changes nothing.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let arguments = Arguments::parse();
+    let result = match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => commands::serve::run().await,
+        Command::Migrate => commands::migrate::run().await,
+        Command::Seed => commands::seed::run().await,
+        Command::Healthcheck => commands::healthcheck::run().await,
+        Command::Openapi => commands::print(&commands::openapi_json()),
+        Command::Settings => commands::print(&Ok(freehunt_config::settings_markdown())),
+        Command::Audit(arguments) => commands::audit::run(arguments).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            commands::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
