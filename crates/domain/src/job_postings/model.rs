@@ -104,10 +104,7 @@ pub fn is_money_frozen(posting: &JobPosting, payment: PaymentState) -> bool {
 
 /// Whether texts may still change: until a candidate was accepted or the posting was given up.
 pub fn is_text_frozen(status: JobPostingStatus, has_accepted_candidate: bool) -> bool {
-    let is_over = matches!(
-        status,
-        JobPostingStatus::Canceled | JobPostingStatus::Expired | JobPostingStatus::Rejected
-    );
+    let is_over = matches!(status, JobPostingStatus::Canceled | JobPostingStatus::Expired | JobPostingStatus::Rejected);
     is_over || has_accepted_candidate
 }
 

@@ -80,12 +80,9 @@ pub async fn list_published_job_postings(
     connection: &mut PgConnection,
     limit: i64,
 ) -> Result<Vec<JobPosting>, sqlx::Error> {
-    select_job_postings!(
-        r#"WHERE p."status" = 'PUBLISHED' ORDER BY p."createdAt" DESC, p."id" LIMIT $1"#,
-        limit
-    )
-    .fetch_all(connection)
-    .await
+    select_job_postings!(r#"WHERE p."status" = 'PUBLISHED' ORDER BY p."createdAt" DESC, p."id" LIMIT $1"#, limit)
+        .fetch_all(connection)
+        .await
 }
 
 /// The row and what it is to `actor`.

@@ -99,10 +99,7 @@ pub async fn search(
     Ok(FoundJobPostings { page, total })
 }
 
-async fn resolve<'a>(
-    connection: &mut PgConnection,
-    search: &'a JobPostingSearch,
-) -> Result<Criteria<'a>, sqlx::Error> {
+async fn resolve<'a>(connection: &mut PgConnection, search: &'a JobPostingSearch) -> Result<Criteria<'a>, sqlx::Error> {
     let title = search.title.as_deref().filter(|title| !title.is_empty()).map(containing);
     let skills_of_title = match &title {
         Some(pattern) => {

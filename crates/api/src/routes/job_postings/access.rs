@@ -2,11 +2,14 @@
 //!
 //! Also used by the routes of payments, of a checkpoint's progress and of candidates.
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::request::Parts,
+};
 use freehunt_domain::{
     checkpoints::{self, Checkpoint},
     ids::{CheckpointId, CompanyId, JobPostingId},
-    job_postings::{JobPosting, queries},
+    job_postings::{JobPosting, JobPostingStatus, queries},
     policy::{self, CheckpointAction, Decision, JobPostingAction, JobPostingFacts},
     users::Role,
 };
@@ -266,5 +269,19 @@ impl Access for CheckpointToAdvance {
         let (checkpoint, job_posting, facts) =
             load_checkpoint(id, Some(&session), CheckpointAction::Advance, state).await?;
         Ok(Self { checkpoint, job_posting, is_company: session.user_id == facts.owner, session })
+    }
+}
+
+/// The status a path names.
+pub struct PathStatus(pub JobPostingStatus);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathStatus {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> ApiResult<Self> {
+        let refused = || ApiError::bad_request("Validation failed (enum string is expected)");
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| refused())?;
+        let name = params.iter().find(|(name, _)| *name == "status").map(|(_, text)| text);
+        name.and_then(JobPostingStatus::from_name).map(Self).ok_or_else(refused)
     }
 }
