@@ -1,1 +1,37 @@
-//! Placeholder.
+//! Money: the ledger, and every transition that moves it. Decisions and bookings only; who talks to the provider is
+//! `freehunt-jobs`. Each use case locks, checks the state again, writes and books in one transaction.
+
+pub mod accounts;
+mod approve;
+mod begin_checkout;
+mod cancel;
+mod disputes;
+mod edit_checkpoint;
+pub mod events;
+pub mod invariants;
+mod legacy;
+pub mod model;
+mod publish;
+pub mod queries;
+mod record_payment;
+mod refunds;
+pub mod sessions;
+mod submit;
+mod transfers;
+
+pub use approve::{Approval, ApproveError, approve_checkpoint};
+pub use begin_checkout::{BeginCheckoutError, Checkout, CheckoutTerms, begin_checkout};
+pub use cancel::{CancelError, Cancellation, cancel, is_cancelable};
+pub use disputes::record_dispute;
+pub use edit_checkpoint::{CheckpointChanges, EditCheckpointError, edit_checkpoint};
+pub use legacy::{acceptance_allowed, allow_acceptance, is_paid};
+pub use model::{
+    PaymentSession, ProviderPayment, ProviderRefund, ProviderRefundState, RefundIntent, RefundReason, RefundStatus,
+    SessionStatus, TransferIntent, TransferStatus,
+};
+pub use publish::{PublishError, publish};
+pub use queries::ledger::DisputeFacts;
+pub use record_payment::{PaymentOutcome, record_payment};
+pub use refunds::{RecordedRefunds, RefundStep, next_refund_step, record_refund_failed, record_refunds, retry_refund};
+pub use submit::{SubmitError, submit_checkpoint};
+pub use transfers::{record_transfer_failed, record_transfer_reversed, record_transfer_succeeded};

@@ -1,0 +1,97 @@
+use chrono::{TimeZone, Utc};
+use uuid::Uuid;
+
+use super::*;
+
+fn session() -> PaymentSession {
+    let now = Utc.with_ymd_and_hms(2026, 1, 1, 12, 0, 0).unwrap();
+    PaymentSession {
+        id: PaymentSessionId(Uuid::from_u128(1)),
+        job_posting_id: JobPostingId(Uuid::from_u128(2)),
+        company_id: CompanyId(Uuid::from_u128(3)),
+        number: 1,
+        status: SessionStatus::Open,
+        amount_subtotal: Cents(1999),
+        amount_total: None,
+        currency: "eur".to_owned(),
+        live_mode: false,
+        title: "T".to_owned(),
+        customer_email: "a@b.fr".to_owned(),
+        success_url: "http://localhost:5173/ok".to_owned(),
+        cancel_url: "http://localhost:5173/no".to_owned(),
+        expires_at: now + SESSION_LIFETIME,
+        idempotency_key: "checkout:2:1".to_owned(),
+        key_used_at: None,
+        stripe_session_id: Some("cs_1".to_owned()),
+        stripe_payment_intent_id: None,
+        stripe_charge_id: None,
+        url: Some("https://checkout.stripe.com/c/pay/cs_1".to_owned()),
+        failure_code: None,
+        quarantine: None,
+        created_at: now,
+    }
+}
+
+fn payment(session: &PaymentSession) -> ProviderPayment {
+    ProviderPayment {
+        session_id: "cs_1".to_owned(),
+        is_paid: true,
+        payment_status: "paid".to_owned(),
+        amount_subtotal: Some(session.amount_subtotal),
+        amount_total: Some(Cents(2399)),
+        currency: Some("eur".to_owned()),
+        live_mode: false,
+        payment_intent: Some("pi_1".to_owned()),
+        charge: Some("ch_1".to_owned()),
+        named_posting: Some(session.job_posting_id.to_string()),
+        named_session: Some(session.id),
+    }
+}
+
+/// Fault cases 89 and 90.
+#[test]
+fn every_difference_contradicts_the_recorded_session() {
+    let session = session();
+    assert_eq!(payment(&session).contradiction(&session), None);
+    let partial = ProviderPayment { named_posting: None, named_session: None, ..payment(&session) };
+    assert_eq!(partial.contradiction(&session), None);
+    let good = payment(&session);
+    let wrong = [
+        ProviderPayment { named_posting: Some(Uuid::nil().to_string()), ..good.clone() },
+        ProviderPayment { named_session: Some(PaymentSessionId(Uuid::nil())), ..good.clone() },
+        ProviderPayment { live_mode: true, ..good.clone() },
+        ProviderPayment { currency: Some("usd".to_owned()), ..good.clone() },
+        ProviderPayment { currency: None, ..good.clone() },
+        ProviderPayment { amount_subtotal: Some(Cents(50)), ..good.clone() },
+        ProviderPayment { amount_subtotal: None, ..good.clone() },
+        ProviderPayment { amount_total: Some(Cents(1998)), ..good.clone() },
+        ProviderPayment { amount_total: None, ..good },
+    ];
+    for payment in wrong {
+        assert!(payment.contradiction(&session).is_some(), "{payment:?}");
+    }
+}
+
+#[test]
+fn a_session_is_handed_out_again_only_while_it_is_worth_it() {
+    let open = session();
+    let now = open.created_at;
+    assert!(open.is_payable(Cents(1999), now));
+    assert!(!open.is_payable(Cents(2000), now));
+    assert!(!open.is_payable(Cents(1999), now + TimeDelta::minutes(55)));
+    assert!(open.is_payable(Cents(1999), now + TimeDelta::minutes(54)));
+    let creating = PaymentSession { status: SessionStatus::Creating, ..open };
+    assert!(!creating.is_payable(Cents(1999), now));
+}
+
+#[test]
+fn further_keys_carry_their_number() {
+    assert_eq!(numbered_key("refund:pi_1", 1), "refund:pi_1");
+    assert_eq!(numbered_key("refund:pi_1", 2), "refund:pi_1:2");
+}
+
+#[test]
+fn an_unknown_refund_state_is_neither_success_nor_failure() {
+    assert_eq!(ProviderRefundState::parse("requires_action"), ProviderRefundState::Pending);
+    assert_eq!(ProviderRefundState::parse("canceled").intent_status(), RefundStatus::Failed);
+}

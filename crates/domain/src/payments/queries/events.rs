@@ -1,0 +1,75 @@
+//! Statements on `stripe_event`.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+
+/// An event as it came.
+#[derive(Clone, Debug)]
+pub struct NewEvent<'a> {
+    pub id: &'a str,
+    pub event_type: &'a str,
+    pub created_at: DateTime<Utc>,
+    pub live_mode: bool,
+    pub payload: &'a Value,
+}
+
+/// Stores the event; `false` when it is there already.
+pub async fn insert_event(connection: &mut PgConnection, event: &NewEvent<'_>) -> Result<bool, sqlx::Error> {
+    let inserted = sqlx::query!(
+        r#"INSERT INTO stripe_event (id, type, created_at, live_mode, payload) VALUES ($1, $2, $3, $4, $5)
+           ON CONFLICT (id) DO NOTHING"#,
+        event.id,
+        event.event_type,
+        event.created_at,
+        event.live_mode,
+        event.payload,
+    )
+    .execute(connection)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// A stored event.
+#[derive(Clone, Debug)]
+pub struct StoredEvent {
+    pub id: String,
+    pub event_type: String,
+    pub payload: Value,
+    pub is_processed: bool,
+}
+
+pub async fn find_event(connection: &mut PgConnection, id: &str) -> Result<Option<StoredEvent>, sqlx::Error> {
+    sqlx::query_as!(
+        StoredEvent,
+        r#"SELECT id, type AS event_type, payload, processed_at IS NOT NULL AS "is_processed!" FROM stripe_event WHERE id = $1"#,
+        id,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+pub async fn update_processed(connection: &mut PgConnection, id: &str, outcome: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE stripe_event SET processed_at = now(), outcome = $2 WHERE id = $1 AND processed_at IS NULL",
+        id,
+        outcome,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Unprocessed events that no job, live or dead, is concerned with.
+pub async fn list_stranded_events(connection: &mut PgConnection, limit: i64) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT e.id FROM stripe_event e
+           WHERE e.processed_at IS NULL AND e.received_at < now() - interval '15 seconds'
+             AND NOT EXISTS (SELECT FROM job j
+                             WHERE j.unique_key = 'process_stripe_event:' || e.id AND j.state IN ('READY', 'DEAD'))
+           ORDER BY e.received_at LIMIT $1"#,
+        limit,
+    )
+    .fetch_all(connection)
+    .await
+}

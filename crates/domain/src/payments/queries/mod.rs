@@ -1,0 +1,10 @@
+//! Statements on the ledger, one table a file. Callers lock in the order posting → candidate → project →
+//! checkpoint → intent.
+
+pub mod accounts;
+pub mod events;
+pub mod ledger;
+pub mod projects;
+pub mod refunds;
+pub mod sessions;
+pub mod transfers;

@@ -1,0 +1,187 @@
+//! Statements on `refund_intent`.
+
+use sqlx::PgConnection;
+
+use super::super::model::{RefundIntent, RefundReason, RefundStatus};
+use crate::{
+    Cents,
+    ids::{JobPostingId, PaymentSessionId, RefundIntentId},
+};
+
+/// A statement that yields whole rows of `refund_intent`: a head, the columns, a tail.
+macro_rules! refunds {
+    ($head:literal, $tail:literal $(, $argument:expr)*) => {
+        sqlx::query_as!(
+            RefundIntent,
+            $head + r#"id AS "id: RefundIntentId", payment_session_id AS "payment_session_id: PaymentSessionId",
+                   job_posting_id AS "job_posting_id: JobPostingId", stripe_payment_intent_id,
+                   amount_cents AS "amount: Cents", reason AS "reason: RefundReason",
+                   status AS "status: RefundStatus", key_number, key_used_at, stripe_refund_id, failure_code "# + $tail
+            $(, $argument)*
+        )
+    };
+}
+
+#[derive(Clone, Debug)]
+pub struct NewRefund<'a> {
+    pub payment_session_id: PaymentSessionId,
+    pub job_posting_id: JobPostingId,
+    pub stripe_payment_intent_id: &'a str,
+    pub amount: Cents,
+    pub reason: RefundReason,
+}
+
+/// The payment's one refund; `None` when it has one already.
+pub async fn insert_refund(
+    connection: &mut PgConnection,
+    refund: &NewRefund<'_>,
+) -> Result<Option<RefundIntent>, sqlx::Error> {
+    refunds!(
+        r#"INSERT INTO refund_intent (payment_session_id, job_posting_id, stripe_payment_intent_id, amount_cents, reason)
+           VALUES ($1, $2, $3, $4, $5) ON CONFLICT (stripe_payment_intent_id) DO NOTHING RETURNING "#,
+        "",
+        refund.payment_session_id.0,
+        refund.job_posting_id.0,
+        refund.stripe_payment_intent_id,
+        refund.amount.0,
+        refund.reason as RefundReason
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+pub async fn find_refund(
+    connection: &mut PgConnection,
+    id: RefundIntentId,
+) -> Result<Option<RefundIntent>, sqlx::Error> {
+    refunds!("SELECT ", "FROM refund_intent WHERE id = $1", id.0).fetch_optional(connection).await
+}
+
+pub async fn lock_refund(
+    connection: &mut PgConnection,
+    id: RefundIntentId,
+) -> Result<Option<RefundIntent>, sqlx::Error> {
+    refunds!("SELECT ", "FROM refund_intent WHERE id = $1 FOR UPDATE", id.0).fetch_optional(connection).await
+}
+
+pub async fn lock_refund_of_session(
+    connection: &mut PgConnection,
+    session: PaymentSessionId,
+) -> Result<Option<RefundIntent>, sqlx::Error> {
+    refunds!("SELECT ", "FROM refund_intent WHERE payment_session_id = $1 FOR UPDATE", session.0)
+        .fetch_optional(connection)
+        .await
+}
+
+pub async fn find_refund_of_stripe(
+    connection: &mut PgConnection,
+    stripe_refund_id: &str,
+) -> Result<Option<RefundIntent>, sqlx::Error> {
+    refunds!("SELECT ", "FROM refund_intent WHERE stripe_refund_id = $1", stripe_refund_id)
+        .fetch_optional(connection)
+        .await
+}
+
+/// Pending intents without a live job, and refunds the bank has not confirmed for an hour.
+pub async fn list_stranded_refunds(
+    connection: &mut PgConnection,
+    limit: i64,
+) -> Result<Vec<RefundIntentId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT r.id AS "id: RefundIntentId" FROM refund_intent r
+           WHERE (r.status = 'PENDING' AND r.updated_at < now() - interval '15 seconds'
+                  OR r.status = 'PENDING_AT_STRIPE' AND r.updated_at < now() - interval '1 hour')
+             AND NOT EXISTS (SELECT FROM job j WHERE j.state = 'READY' AND j.unique_key = 'send_refund:' || r.id::text)
+           ORDER BY r.updated_at LIMIT $1"#,
+        limit,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Notes that the key goes out now, unless it did before.
+pub async fn update_key_used(connection: &mut PgConnection, id: RefundIntentId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE refund_intent SET key_used_at = coalesce(key_used_at, now()), updated_at = now() WHERE id = $1",
+        id.0,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The next attempt uses a new key: the old one is known to have made nothing.
+pub async fn update_next_key(
+    connection: &mut PgConnection,
+    id: RefundIntentId,
+    old_number: i32,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE refund_intent SET key_number = key_number + 1, key_used_at = NULL, updated_at = now()
+           WHERE id = $1 AND status = 'PENDING' AND key_number = $2"#,
+        id.0,
+        old_number,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Part of it went back by other ways: what is left, under a new key.
+pub async fn update_amount(
+    connection: &mut PgConnection,
+    id: RefundIntentId,
+    amount: Cents,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE refund_intent SET amount_cents = $2, key_number = key_number + 1, key_used_at = NULL, updated_at = now()
+           WHERE id = $1 AND status = 'PENDING'"#,
+        id.0,
+        amount.0,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub async fn update_made(
+    connection: &mut PgConnection,
+    id: RefundIntentId,
+    status: RefundStatus,
+    stripe_refund_id: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE refund_intent SET status = $2, stripe_refund_id = $3, updated_at = now() WHERE id = $1"#,
+        id.0,
+        status as RefundStatus,
+        stripe_refund_id,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub async fn update_failed(connection: &mut PgConnection, id: RefundIntentId, code: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE refund_intent SET status = 'FAILED', failure_code = $2, updated_at = now() WHERE id = $1",
+        id.0,
+        code,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// An operator's word: a failed refund is tried again under a new key.
+pub async fn update_pending_again(connection: &mut PgConnection, id: RefundIntentId) -> Result<bool, sqlx::Error> {
+    let updated = sqlx::query!(
+        r#"UPDATE refund_intent
+           SET status = 'PENDING', key_number = key_number + 1, key_used_at = NULL, failure_code = NULL,
+               stripe_refund_id = NULL, updated_at = now()
+           WHERE id = $1 AND status = 'FAILED'"#,
+        id.0,
+    )
+    .execute(connection)
+    .await?;
+    Ok(updated.rows_affected() == 1)
+}

@@ -1,0 +1,100 @@
+//! What happened to a Checkout Session short of its payment: made, refused, expired, set aside, given up.
+
+use sqlx::{PgConnection, PgPool};
+
+use super::{
+    model::{PaymentSession, SessionStatus},
+    queries::sessions::{
+        find_session, find_session_of_stripe, list_sessions, lock_session, update_expired, update_key_used,
+        update_opened,
+    },
+};
+use crate::{
+    ids::{JobPostingId, PaymentSessionId},
+    job_postings::{JobPostingStatus, queries::lock_job_posting},
+    jobs::{Job, enqueue},
+};
+
+/// What is to be done about a session that Stripe may not have made yet.
+#[derive(Clone, Debug)]
+pub enum Creation {
+    /// Ask Stripe, with the session's key, which is noted as used.
+    Ask(PaymentSession),
+    /// Nothing: it was made, or nobody wants it any more.
+    Settled,
+}
+
+/// Decides whether Stripe is to be asked, and notes that its key goes out now.
+pub async fn begin_creation(pool: &PgPool, id: PaymentSessionId) -> Result<Creation, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let Some(posting) = find_session(&mut transaction, id).await?.map(|session| session.job_posting_id) else {
+        return Ok(Creation::Settled);
+    };
+    let posting = lock_job_posting(&mut transaction, posting).await?;
+    let Some(session) = lock_session(&mut transaction, id).await? else { return Ok(Creation::Settled) };
+    if session.status != SessionStatus::Creating {
+        return Ok(Creation::Settled);
+    }
+    let wanted = posting.is_some_and(|posting| posting.status == JobPostingStatus::PendingPayment);
+    if !wanted && session.key_used_at.is_none() {
+        update_expired(&mut transaction, id, None).await?;
+        transaction.commit().await?;
+        return Ok(Creation::Settled);
+    }
+    update_key_used(&mut transaction, id).await?;
+    transaction.commit().await?;
+    Ok(Creation::Ask(session))
+}
+
+/// Stripe made the session. When the posting was given up meanwhile, the session is to be expired.
+pub async fn record_checkout_created(
+    pool: &PgPool,
+    id: PaymentSessionId,
+    stripe_session_id: &str,
+    url: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let Some(posting) = find_session(&mut transaction, id).await?.map(|session| session.job_posting_id) else {
+        return Ok(());
+    };
+    let posting = lock_job_posting(&mut transaction, posting).await?;
+    let session = lock_session(&mut transaction, id).await?;
+    if session.is_none_or(|session| session.status != SessionStatus::Creating) {
+        return Ok(());
+    }
+    update_opened(&mut transaction, id, stripe_session_id, url).await?;
+    if posting.is_none_or(|posting| posting.status != JobPostingStatus::PendingPayment) {
+        enqueue(&mut transaction, &Job::ExpireCheckout { payment_session_id: id }).await?;
+    }
+    transaction.commit().await
+}
+
+/// Stripe refused to make the session, or it ended unpaid.
+pub async fn record_checkout_ended(
+    pool: &PgPool,
+    id: PaymentSessionId,
+    failure_code: Option<&str>,
+) -> Result<bool, sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    update_expired(&mut connection, id, failure_code).await
+}
+
+/// As [`record_checkout_ended`], told by an event; `None` for a session that is not ours.
+pub async fn record_checkout_expired(pool: &PgPool, stripe_session_id: &str) -> Result<Option<bool>, sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    let Some(session) = find_session_of_stripe(&mut connection, stripe_session_id).await? else { return Ok(None) };
+    update_expired(&mut connection, session.id, None).await.map(Some)
+}
+
+/// The posting is given up: whatever session could still be paid is to be ended at Stripe. Needs the posting's lock.
+pub async fn release_sessions(connection: &mut PgConnection, posting: JobPostingId) -> Result<(), sqlx::Error> {
+    for session in list_sessions(connection, posting).await? {
+        let job = match session.status {
+            SessionStatus::Open => Job::ExpireCheckout { payment_session_id: session.id },
+            SessionStatus::Creating => Job::CreateCheckout { payment_session_id: session.id },
+            _ => continue,
+        };
+        enqueue(connection, &job).await?;
+    }
+    Ok(())
+}

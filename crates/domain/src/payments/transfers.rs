@@ -1,0 +1,165 @@
+//! A checkpoint's payment went out, was refused, or was taken back. The checkpoint and, with the last one, the
+//! project move in the same transaction (I3, I8, I9).
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::{PgConnection, PgPool};
+
+use super::{
+    model::{TransferIntent, TransferStatus},
+    queries::{
+        ledger::{Entry, EntryKind, has_open_dispute, insert_entry, sum_reversed},
+        projects::{lock_project_of_posting, update_completed_if_done},
+        transfers::{
+            find_transfer, find_transfer_of_stripe, lock_transfer, update_failed, update_key_used, update_reversed,
+            update_succeeded,
+        },
+    },
+    refunds::KEY_LIFETIME,
+};
+use crate::{
+    Cents, Timestamp,
+    audit::{self, AuditActor, AuditRecord},
+    checkpoints::{
+        CheckpointStatus,
+        queries::{lock_checkpoint, update_checkpoint_status, update_checkpoint_validated},
+    },
+    ids::TransferIntentId,
+    job_postings::queries::lock_job_posting,
+};
+
+/// What is to be done about an approved checkpoint.
+#[derive(Clone, Debug)]
+pub enum TransferStep {
+    /// Ask Stripe with the intent's key, which is noted as used. `look_up_first`: the key may be too old to be kept.
+    Ask { intent: TransferIntent, look_up_first: bool },
+    /// A dispute about the money is open: later.
+    Frozen,
+    /// Nothing.
+    Settled,
+}
+
+/// Reads the intent, and notes that its key goes out now.
+pub async fn next_transfer_step(
+    pool: &PgPool,
+    id: TransferIntentId,
+    now: DateTime<Utc>,
+) -> Result<TransferStep, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let Some(found) = find_transfer(&mut transaction, id).await? else { return Ok(TransferStep::Settled) };
+    // The posting's lock keeps a dispute from slipping in between the look and the key.
+    lock_job_posting(&mut transaction, found.job_posting_id).await?;
+    let Some(intent) = lock_transfer(&mut transaction, id).await? else { return Ok(TransferStep::Settled) };
+    if intent.status != TransferStatus::Pending {
+        return Ok(TransferStep::Settled);
+    }
+    if has_open_dispute(&mut transaction, intent.job_posting_id).await? {
+        return Ok(TransferStep::Frozen);
+    }
+    let look_up_first = intent.key_used_at.is_some_and(|used| now - used > KEY_LIFETIME);
+    update_key_used(&mut transaction, id).await?;
+    transaction.commit().await?;
+    Ok(TransferStep::Ask { intent, look_up_first })
+}
+
+/// Stripe made the transfer. A second telling of the same one changes nothing.
+pub async fn record_transfer_succeeded(
+    pool: &PgPool,
+    id: TransferIntentId,
+    stripe_transfer_id: &str,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let Some(intent) = lock_all(&mut transaction, id).await? else { return Ok(()) };
+    if matches!(intent.status, TransferStatus::Succeeded | TransferStatus::Reversed) {
+        return Ok(());
+    }
+    update_succeeded(&mut transaction, id, stripe_transfer_id).await?;
+    let entry = Entry {
+        kind: EntryKind::Transfer,
+        reference: stripe_transfer_id,
+        job_posting_id: intent.job_posting_id,
+        payment_session_id: intent.payment_session_id,
+        checkpoint_id: Some(intent.checkpoint_id),
+        amount: Cents(-intent.net.0),
+    };
+    insert_entry(&mut transaction, &entry).await?;
+    let validated_at = Timestamp::from_utc(now);
+    update_checkpoint_validated(&mut transaction, intent.checkpoint_id, intent.approved_by, validated_at).await?;
+    let completed = update_completed_if_done(&mut transaction, intent.job_posting_id).await?;
+    let details = json!({ "transfer": stripe_transfer_id, "netCents": intent.net.0, "completedProject": completed });
+    audit_transfer(&mut transaction, &intent, "transfer", details).await?;
+    transaction.commit().await
+}
+
+/// Stripe refused for good: the company may approve again when the reason is gone.
+pub async fn record_transfer_failed(pool: &PgPool, id: TransferIntentId, code: &str) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let Some(intent) = lock_all(&mut transaction, id).await? else { return Ok(()) };
+    if intent.status != TransferStatus::Pending {
+        return Ok(());
+    }
+    update_failed(&mut transaction, id, code).await?;
+    let status = CheckpointStatus::PendingCompanyApproval;
+    update_checkpoint_status(&mut transaction, intent.checkpoint_id, status).await?;
+    audit_transfer(&mut transaction, &intent, "transfer_failed", json!({ "code": code })).await?;
+    transaction.commit().await
+}
+
+/// An operator took (part of) a transfer back at Stripe. `false` when the transfer is not ours.
+pub async fn record_transfer_reversed(
+    pool: &PgPool,
+    stripe_transfer_id: &str,
+    reversed_so_far: Cents,
+) -> Result<bool, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let Some(found) = find_transfer_of_stripe(&mut transaction, stripe_transfer_id).await? else { return Ok(false) };
+    let Some(intent) = lock_all(&mut transaction, found.id).await? else { return Ok(false) };
+    let newly = reversed_so_far - sum_reversed(&mut transaction, stripe_transfer_id).await?;
+    if newly.0 > 0 {
+        let entry = Entry {
+            kind: EntryKind::TransferReversal,
+            reference: &format!("{stripe_transfer_id}:{}", reversed_so_far.0),
+            job_posting_id: intent.job_posting_id,
+            payment_session_id: intent.payment_session_id,
+            checkpoint_id: Some(intent.checkpoint_id),
+            amount: newly,
+        };
+        insert_entry(&mut transaction, &entry).await?;
+        audit_transfer(&mut transaction, &intent, "transfer_reversed", json!({ "cents": newly.0 })).await?;
+    }
+    if reversed_so_far >= intent.net && intent.status == TransferStatus::Succeeded {
+        update_reversed(&mut transaction, intent.id).await?;
+    }
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// Posting, project, checkpoint, intent: the fixed order.
+async fn lock_all(
+    connection: &mut PgConnection,
+    id: TransferIntentId,
+) -> Result<Option<TransferIntent>, sqlx::Error> {
+    let Some(found) = find_transfer(connection, id).await? else { return Ok(None) };
+    lock_job_posting(connection, found.job_posting_id).await?;
+    lock_project_of_posting(connection, found.job_posting_id).await?;
+    lock_checkpoint(connection, found.checkpoint_id).await?;
+    lock_transfer(connection, id).await
+}
+
+async fn audit_transfer(
+    connection: &mut PgConnection,
+    intent: &TransferIntent,
+    action: &str,
+    details: serde_json::Value,
+) -> Result<(), sqlx::Error> {
+    let record = AuditRecord {
+        actor: AuditActor::System,
+        table: "Checkpoint",
+        action,
+        subject_id: Some(intent.checkpoint_id.to_string()),
+        client_address: None,
+        details: Some(details),
+    };
+    audit::record(connection, &record).await
+}
