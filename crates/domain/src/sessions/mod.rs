@@ -1,7 +1,15 @@
 //! Sessions: opaque random tokens, stored hashed, valid on every replica. The HTTP API makes, checks and revokes them;
 //! the messaging server recognises them.
+//!
+//! A revocation is told to every process on the channel [`CHANNEL`], with the session's id, when it commits.
 
 mod model;
+mod open;
 pub mod queries;
+mod revoke;
+mod sweep;
 
-pub use model::{SessionOrigin, SessionRow, Token, hash_secret};
+pub use model::{SessionOrigin, SessionRow, Token, hash_provider_session, hash_secret, hash_upstream_cookie};
+pub use open::{NewSession, open};
+pub use revoke::{CHANNEL, LogOut, announce_user, log_out, provider_log_out, revoke_refused};
+pub use sweep::sweep_expired;

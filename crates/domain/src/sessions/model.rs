@@ -1,5 +1,6 @@
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
 use ring::{
     digest,
     rand::{SecureRandom, SystemRandom},
@@ -19,7 +20,12 @@ impl Token {
     pub fn random() -> Result<Self, ring::error::Unspecified> {
         let mut bytes = [0_u8; 32];
         SystemRandom::new().fill(&mut bytes)?;
-        Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
+        Ok(Self::from_bytes(&bytes))
+    }
+
+    /// For bytes that were derived from another secret.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// Takes what a client sent; anything that is not of our own form is `None`, without a look at the database.
@@ -49,8 +55,20 @@ pub fn hash_secret(secret: &str) -> Vec<u8> {
     digest::digest(&digest::SHA256, secret.as_bytes()).as_ref().to_vec()
 }
 
+/// The hash of Authentik's own session cookie: the token of a session from before the switch. It never equals the hash
+/// of one of our tokens, so that neither can be sent in the other's place.
+pub fn hash_upstream_cookie(value: &str) -> Vec<u8> {
+    hash_secret(&format!("authentik_session={value}"))
+}
+
+/// The hash of a session id (`sid`) that the OpenID Connect provider gave.
+pub fn hash_provider_session(sid: &str) -> Vec<u8> {
+    hash_secret(&format!("sid={sid}"))
+}
+
 /// How a session came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum SessionOrigin {
     /// The login or registration form.
     Form,
@@ -78,9 +96,48 @@ pub struct SessionRow {
     pub email: String,
     pub username: String,
     pub role: Role,
-    pub origin: String,
+    pub origin: SessionOrigin,
+    /// Encrypted; see the HTTP API.
     pub upstream_secret: Option<Vec<u8>>,
-    /// When Authentik last confirmed the session.
-    pub validated_at: DateTime<Utc>,
-    pub expires_at: DateTime<Utc>,
+    /// Whom Authentik must name when it is asked about this session.
+    pub authentik_uid: Option<String>,
+    /// Age of Authentik's last confirmation, by the database's clock.
+    pub validated_seconds_ago: f64,
+    /// By the database's clock; positive.
+    pub expires_in_seconds: f64,
+}
+
+impl SessionRow {
+    /// Age of Authentik's last confirmation.
+    pub fn confirmation_age(&self) -> Duration {
+        Duration::try_from_secs_f64(self.validated_seconds_ago).unwrap_or_default()
+    }
+
+    pub fn expires_in(&self) -> Duration {
+        Duration::try_from_secs_f64(self.expires_in_seconds).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fault case 2: what cannot be a token of ours costs no look at the database.
+    #[test]
+    fn only_tokens_of_our_own_form_are_taken() {
+        let token = Token::random().unwrap();
+        assert_eq!(Token::parse(token.as_str()).unwrap().hash(), token.hash());
+        for text in ["", "x", &"A".repeat(42), &"A".repeat(44), &"é".repeat(22), &format!("{}=", &token.as_str()[1..])]
+        {
+            assert!(Token::parse(text).is_none(), "{text}");
+        }
+        assert_eq!(format!("{token:?}"), "Token(…)");
+    }
+
+    #[test]
+    fn a_token_is_not_accepted_as_authentiks_cookie() {
+        let token = Token::random().unwrap();
+        assert_ne!(token.hash(), hash_upstream_cookie(token.as_str()));
+        assert_ne!(hash_provider_session("x"), hash_upstream_cookie("x"));
+    }
 }

@@ -1,9 +1,10 @@
-//! Statements on `session`, `socket_ticket` and `revoked_upstream_session`. Times are the database's own.
+//! Statements on `session`, `socket_ticket`, `revoked_upstream_session` and `oidc_login`. Times are the database's own.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
 use sqlx::PgConnection;
 
-use super::{SessionOrigin, SessionRow};
+use super::{NewSession, SessionOrigin, SessionRow};
 use crate::{
     ids::{SessionId, UserId},
     users::Role,
@@ -14,8 +15,10 @@ pub async fn find_session(connection: &mut PgConnection, token_hash: &[u8]) -> R
     sqlx::query_as!(
         SessionRow,
         r#"SELECT s.id AS "id: SessionId", u."id" AS "user_id: UserId", u."email", u."username", u."role" AS "role: Role",
-                  s.origin, s.upstream_secret, s.validated_at, s.expires_at
-           FROM session s JOIN "User" u ON u."id" = s.user_id
+                  s.origin AS "origin: SessionOrigin", s.upstream_secret, i.authentik_uid AS "authentik_uid?",
+                  extract(epoch FROM now() - s.validated_at)::float8 AS "validated_seconds_ago!",
+                  extract(epoch FROM s.expires_at - now())::float8 AS "expires_in_seconds!"
+           FROM session s JOIN "User" u ON u."id" = s.user_id LEFT JOIN identity i ON i.user_id = s.user_id
            WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > now()"#,
         token_hash,
     )
@@ -23,36 +26,169 @@ pub async fn find_session(connection: &mut PgConnection, token_hash: &[u8]) -> R
     .await
 }
 
-/// What a new session is made of. Secrets are hashed or encrypted already.
-#[derive(Clone, Debug)]
-pub struct NewSession<'a> {
-    pub token_hash: &'a [u8],
-    pub user_id: UserId,
-    pub origin: SessionOrigin,
-    pub upstream_secret: Option<&'a [u8]>,
-    pub upstream_session_hash: Option<&'a [u8]>,
-    pub expires_at: DateTime<Utc>,
+/// The live session that a socket ticket with this hash belongs to.
+pub async fn find_session_by_ticket(
+    connection: &mut PgConnection,
+    ticket_hash: &[u8],
+) -> Result<Option<SessionRow>, sqlx::Error> {
+    sqlx::query_as!(
+        SessionRow,
+        r#"SELECT s.id AS "id: SessionId", u."id" AS "user_id: UserId", u."email", u."username", u."role" AS "role: Role",
+                  s.origin AS "origin: SessionOrigin", s.upstream_secret, i.authentik_uid AS "authentik_uid?",
+                  extract(epoch FROM now() - s.validated_at)::float8 AS "validated_seconds_ago!",
+                  extract(epoch FROM s.expires_at - now())::float8 AS "expires_in_seconds!"
+           FROM socket_ticket t JOIN session s ON s.id = t.session_id
+                JOIN "User" u ON u."id" = s.user_id LEFT JOIN identity i ON i.user_id = s.user_id
+           WHERE t.token_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > now()"#,
+        ticket_hash,
+    )
+    .fetch_optional(connection)
+    .await
 }
 
-pub async fn insert_session(connection: &mut PgConnection, session: &NewSession<'_>) -> Result<SessionId, sqlx::Error> {
+/// Whether a session is still live; for sockets, which outlive their handshake.
+pub async fn is_live(connection: &mut PgConnection, id: SessionId) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"INSERT INTO session (token_hash, user_id, origin, upstream_secret, upstream_session_hash, expires_at)
-           VALUES ($1, $2, $3, $4, $5, $6) RETURNING id AS "id: SessionId""#,
-        session.token_hash,
-        session.user_id.0,
-        session.origin.name(),
-        session.upstream_secret,
-        session.upstream_session_hash,
-        session.expires_at,
+        r#"SELECT EXISTS (SELECT FROM session WHERE id = $1 AND revoked_at IS NULL AND expires_at > now()) AS "live!""#,
+        id.0,
     )
     .fetch_one(connection)
     .await
 }
 
-/// Ends a session on every replica; its socket tickets end with it.
-pub async fn revoke_session(connection: &mut PgConnection, id: SessionId) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE session SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL", id.0)
-        .execute(connection)
-        .await?;
+/// Whose session this was, dead ones included: a browser that was once signed in is not a stranger to its account.
+pub async fn find_past_user(connection: &mut PgConnection, token_hash: &[u8]) -> Result<Option<UserId>, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT user_id AS "user_id: UserId" FROM session WHERE token_hash = $1"#, token_hash)
+        .fetch_optional(connection)
+        .await
+}
+
+/// Writes a session. One with the same token hash (Authentik's own cookie, whose session here has expired) lives anew,
+/// unless it was revoked: then there is no id.
+pub async fn insert_session(
+    connection: &mut PgConnection,
+    session: &NewSession<'_>,
+) -> Result<Option<SessionId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"INSERT INTO session (token_hash, user_id, origin, upstream_secret, upstream_session_hash, expires_at)
+           VALUES ($1, $2, $3, $4, $5, now() + $6::float8 * interval '1 second')
+           ON CONFLICT (token_hash) DO UPDATE SET validated_at = now(), expires_at = excluded.expires_at
+               WHERE session.revoked_at IS NULL AND session.user_id = excluded.user_id
+           RETURNING id AS "id: SessionId""#,
+        session.token_hash,
+        session.user_id.0,
+        session.origin.name(),
+        session.upstream_secret,
+        session.upstream_session_hash,
+        session.lifetime.as_secs_f64(),
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+pub async fn insert_ticket(
+    connection: &mut PgConnection,
+    ticket_hash: &[u8],
+    session_id: SessionId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO socket_ticket (token_hash, session_id) VALUES ($1, $2) ON CONFLICT (token_hash) DO NOTHING",
+        ticket_hash,
+        session_id.0,
+    )
+    .execute(connection)
+    .await?;
     Ok(())
+}
+
+/// Authentik has just confirmed the session; `false` when it was revoked meanwhile. A new secret replaces the old one.
+pub async fn confirm_session(
+    connection: &mut PgConnection,
+    id: SessionId,
+    new_secret: Option<&[u8]>,
+) -> Result<bool, sqlx::Error> {
+    let result = sqlx::query!(
+        "UPDATE session SET validated_at = now(), upstream_secret = coalesce($2, upstream_secret)
+         WHERE id = $1 AND revoked_at IS NULL",
+        id.0,
+        new_secret,
+    )
+    .execute(connection)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// Whether Authentik's own session was logged out here. `hash` is that of its cookie or of its `sid`.
+pub async fn is_upstream_revoked(connection: &mut PgConnection, hash: &[u8]) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM revoked_upstream_session WHERE cookie_hash = $1 AND expires_at > now()) AS "revoked!""#,
+        hash,
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Refuses from now on what has this hash; `false` when it was refused already.
+pub async fn insert_revoked_upstream(
+    connection: &mut PgConnection,
+    hash: &[u8],
+    lifetime: Duration,
+) -> Result<bool, sqlx::Error> {
+    let result = sqlx::query!(
+        "INSERT INTO revoked_upstream_session (cookie_hash, expires_at) VALUES ($1, now() + $2::float8 * interval '1 second')
+         ON CONFLICT (cookie_hash) DO NOTHING",
+        hash,
+        lifetime.as_secs_f64(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// An OpenID Connect login that a browser has begun.
+#[derive(Clone, Debug)]
+pub struct OidcLogin {
+    pub nonce: String,
+    /// Encrypted under a key derived from what the browser holds.
+    pub pkce_verifier: String,
+    pub return_to: String,
+}
+
+pub async fn insert_oidc_login(
+    connection: &mut PgConnection,
+    state_hash: &[u8],
+    browser_hash: &[u8],
+    login: &OidcLogin,
+    lifetime: Duration,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO oidc_login (state_hash, browser_hash, nonce, pkce_verifier, return_to, expires_at)
+         VALUES ($1, $2, $3, $4, $5, now() + $6::float8 * interval '1 second')",
+        state_hash,
+        browser_hash,
+        login.nonce,
+        login.pkce_verifier,
+        login.return_to,
+        lifetime.as_secs_f64(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes the login out of the table: each state has one try, and only in the browser that began it.
+pub async fn take_oidc_login(
+    connection: &mut PgConnection,
+    state_hash: &[u8],
+    browser_hash: &[u8],
+) -> Result<Option<OidcLogin>, sqlx::Error> {
+    sqlx::query_as!(
+        OidcLogin,
+        "DELETE FROM oidc_login WHERE state_hash = $1 AND browser_hash = $2 AND expires_at > now()
+         RETURNING nonce, pkce_verifier, return_to",
+        state_hash,
+        browser_hash,
+    )
+    .fetch_optional(connection)
+    .await
 }

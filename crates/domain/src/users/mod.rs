@@ -1,7 +1,19 @@
-//! Users: the rows everything else belongs to. Identity at Authentik is in `identity`; sessions are a feature of
-//! their own.
+//! Users: the rows everything else belongs to, who they are at Authentik, and how they come to be. Sessions are a
+//! feature of their own.
 
+mod account;
+mod bind;
+mod identity;
 mod model;
 pub mod queries;
+mod register;
+mod rename;
 
-pub use model::{Role, User};
+pub use account::{Account, CompanyProfile, FreelanceProfile, find_account};
+pub use bind::{BindOutcome, DirectoryEntry, bind_identities};
+pub use identity::{IdentityRules, ProviderIdentity, Refusal, Resolution, resolve_identity};
+pub use model::{Role, User, same_email};
+pub use register::{
+    BeginRegistration, PendingRegistration, Registrant, abandon_registration, begin_registration, complete_registration,
+};
+pub use rename::{RenameError, rename};

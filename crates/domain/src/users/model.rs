@@ -25,3 +25,8 @@ pub struct User {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
+
+/// Whether two addresses name the same person: case does not count.
+pub fn same_email(left: &str, right: &str) -> bool {
+    left.to_lowercase() == right.to_lowercase()
+}

@@ -1,0 +1,75 @@
+//! Binding the users of the original to their accounts at Authentik: an operator's act, before the switch.
+//!
+//! The directory comes from the caller. A user is bound only when exactly one account has the address, and the account
+//! and the address belong to nobody else here.
+
+use std::collections::HashMap;
+
+use sqlx::PgPool;
+
+use super::{identity, queries};
+use crate::{Violation, audit::AuditActor, ids::UserId};
+
+/// An active account of a person at Authentik.
+#[derive(Clone, Debug)]
+pub struct DirectoryEntry {
+    pub uid: String,
+    pub email: String,
+}
+
+/// What became of each user that was bound to nobody.
+#[derive(Clone, Debug, Default)]
+pub struct BindOutcome {
+    /// Users that were bound before and stay so.
+    pub already_bound: i64,
+    /// Bound now, or to be bound when it was a dry run.
+    pub bound: Vec<UserId>,
+    /// Several accounts or several users have the address: left as they are.
+    pub ambiguous: Vec<UserId>,
+    /// No account has the address.
+    pub missing: Vec<UserId>,
+}
+
+pub async fn bind_identities(
+    pool: &PgPool,
+    directory: &[DirectoryEntry],
+    dry_run: bool,
+) -> Result<BindOutcome, sqlx::Error> {
+    let mut accounts: HashMap<String, Vec<&str>> = HashMap::new();
+    for entry in directory.iter().filter(|entry| !entry.email.is_empty()) {
+        accounts.entry(entry.email.to_lowercase()).or_default().push(&entry.uid);
+    }
+    let mut connection = pool.acquire().await?;
+    let already_bound = queries::count_bound_users(&mut connection).await?;
+    let unbound = queries::list_unbound_users(&mut connection).await?;
+    drop(connection);
+    let mut outcome = BindOutcome { already_bound, ..BindOutcome::default() };
+    for user in &unbound {
+        match accounts.get(&user.email.to_lowercase()).map(Vec::as_slice) {
+            None => outcome.missing.push(user.id),
+            Some([uid]) if bind_one(pool, user.id, &user.email, uid, dry_run).await? => outcome.bound.push(user.id),
+            Some(_) => outcome.ambiguous.push(user.id),
+        }
+    }
+    Ok(outcome)
+}
+
+/// `false` when the address or the account is not this user's alone.
+async fn bind_one(pool: &PgPool, id: UserId, email: &str, uid: &str, dry_run: bool) -> Result<bool, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    queries::lock_text(&mut transaction, email).await?;
+    let alone = queries::list_users_by_email(&mut transaction, email).await?.len() == 1;
+    let free = queries::find_user_by_authentik_uid(&mut transaction, uid).await?.is_none();
+    if !alone || !free || queries::has_identity(&mut transaction, id).await? {
+        return Ok(false);
+    }
+    if dry_run {
+        return Ok(true);
+    }
+    match identity::bind(&mut transaction, id, uid, "operator", AuditActor::Operator).await {
+        Err(error) if matches!(Violation::of(&error), Some(Violation::Unique { .. })) => return Ok(false),
+        result => result?,
+    }
+    transaction.commit().await?;
+    Ok(true)
+}

@@ -1,0 +1,95 @@
+//! Registration: an account at Authentik and a user here, completed on the next try when it was interrupted.
+//!
+//! The steps: check what is taken here, write the attempt, enrol at Authentik (the caller does that), make the user.
+//! Killed after the enrolment, the attempt is found again by its address and user name.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{ProviderIdentity, Refusal, Resolution, Role, User, identity, queries};
+use crate::audit::AuditActor;
+
+/// How long an interrupted registration can be finished.
+const LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// Who wants to become a user.
+#[derive(Clone, Copy, Debug)]
+pub struct Registrant<'a> {
+    pub email: &'a str,
+    pub username: &'a str,
+    pub role: Role,
+}
+
+/// An attempt that has begun.
+#[derive(Clone, Debug)]
+pub struct PendingRegistration {
+    pub id: Uuid,
+    pub expires_at: DateTime<Utc>,
+    /// An earlier attempt with the same address and user name was found, which may have reached Authentik.
+    pub resumed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum BeginRegistration {
+    Begun(PendingRegistration),
+    /// Users here have the address or the user name already.
+    Taken {
+        email: bool,
+        username: bool,
+    },
+}
+
+pub async fn begin_registration(pool: &PgPool, registrant: Registrant<'_>) -> Result<BeginRegistration, sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    let email = !queries::list_users_by_email(&mut connection, registrant.email).await?.is_empty();
+    let username = queries::is_username_taken(&mut connection, registrant.username, None).await?;
+    if email || username {
+        return Ok(BeginRegistration::Taken { email, username });
+    }
+    let Registrant { email, username, role } = registrant;
+    let pending = queries::upsert_pending_registration(&mut connection, email, username, role, LIFETIME).await?;
+    Ok(BeginRegistration::Begun(pending))
+}
+
+/// Authentik refused the attempt, so that nothing is left to finish.
+pub async fn abandon_registration(pool: &PgPool, pending: &PendingRegistration) -> Result<(), sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    queries::delete_pending_registration(&mut connection, pending).await
+}
+
+/// Makes the user of an account that Authentik has just confirmed to be the registrant's.
+pub async fn complete_registration(
+    pool: &PgPool,
+    registrant: Registrant<'_>,
+    identity: ProviderIdentity<'_>,
+) -> Result<Resolution, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    queries::lock_text(&mut transaction, registrant.email).await?;
+    if let Some(resolution) = identity::resolve_bound(&mut transaction, identity).await? {
+        return Ok(resolution);
+    }
+    if let Some(other) = queries::list_users_by_email(&mut transaction, registrant.email).await?.first() {
+        return Ok(Resolution::Refused(Refusal::AddressOfAnother(other.id)));
+    }
+    let Registrant { email, username, role } = registrant;
+    let user = create_bound(&mut transaction, email, username, role, identity.uid).await?;
+    transaction.commit().await?;
+    Ok(Resolution::User(user))
+}
+
+/// In the caller's transaction, which holds the lock on the address.
+pub(super) async fn create_bound(
+    connection: &mut PgConnection,
+    email: &str,
+    username: &str,
+    role: Role,
+    uid: &str,
+) -> Result<User, sqlx::Error> {
+    let id = queries::insert_user(connection, email, username, role).await?;
+    identity::bind(connection, id, uid, "registration", AuditActor::User(id)).await?;
+    queries::delete_pending_registrations(connection, email).await?;
+    queries::find_user(connection, id).await?.ok_or(sqlx::Error::RowNotFound)
+}
