@@ -1,9 +1,12 @@
 //! FreeHunt's HTTP API. [`build`] makes the whole server from a configuration; `main` and the tests both use it.
 
 pub mod auth;
+pub mod commands;
+pub mod docs;
 pub mod error;
 pub mod extract;
 pub mod layers;
+pub mod logging;
 pub mod number;
 pub mod openapi;
 pub mod readiness;
@@ -29,8 +32,6 @@ use tower_http::{
     timeout::TimeoutLayer,
     trace::TraceLayer,
 };
-use utoipa::OpenApi as _;
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::{error::ApiError, layers::KnownSegments, state::AppState};
 
@@ -44,9 +45,11 @@ pub struct Server {
 /// Makes the server. Nothing is connected yet, so a database that is away is not fatal here.
 pub fn build(config: ApiConfig, clock: Clock) -> anyhow::Result<Server> {
     let state = AppState::new(config, clock)?;
-    let (router, document) =
-        OpenApiRouter::with_openapi(openapi::Frame::openapi()).merge(routes::router()).split_for_parts();
+    let (mut router, document) = openapi::router_and_document();
     let known = KnownSegments::of(document.paths.paths.keys().map(String::as_str));
+    if state.config.docs_enabled {
+        router = router.merge(docs::router(&document)?);
+    }
     let router = router
         .route("/health/live", get(routes::health::live))
         .route("/health/ready", get(routes::health::ready))
@@ -58,7 +61,7 @@ pub fn build(config: ApiConfig, clock: Clock) -> anyhow::Result<Server> {
 
 /// The OpenAPI document of all routes.
 pub fn document() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::with_openapi(openapi::Frame::openapi()).merge(routes::router()).split_for_parts().1
+    openapi::router_and_document().1
 }
 
 /// From the inside out: the last layer sees a request first.
