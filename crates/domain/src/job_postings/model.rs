@@ -93,7 +93,7 @@ pub struct PaymentState {
     pub has_session: bool,
     /// A payment session exists that did not simply expire.
     pub has_live_session: bool,
-    /// A payment session was paid at some time, even if it was refunded since.
+    /// Money came in at some time, even if it was set aside or refunded since.
     pub was_paid: bool,
 }
 

@@ -148,8 +148,8 @@ pub async fn get_payment_state(connection: &mut PgConnection, id: JobPostingId) 
         PaymentState,
         r#"SELECT count(*) > 0 AS "has_session!",
                   coalesce(bool_or(status <> 'EXPIRED'), false) AS "has_live_session!",
-                  coalesce(bool_or(paid_at IS NOT NULL OR status NOT IN ('CREATING', 'OPEN', 'EXPIRED')), false)
-                      AS "was_paid!"
+                  coalesce(bool_or(paid_at IS NOT NULL OR quarantine IS NOT NULL
+                                   OR status NOT IN ('CREATING', 'OPEN', 'EXPIRED')), false) AS "was_paid!"
            FROM payment_session WHERE job_posting_id = $1"#,
         id.0,
     )

@@ -182,24 +182,37 @@ impl Access for CompanyUser {
     }
 }
 
-const NO_CHECKPOINT: &str = "Checkpoint not found";
+/// A checkpoint that does not exist, or must look so.
+fn no_checkpoint() -> ApiError {
+    ApiError::not_found("Checkpoint not found")
+}
+
+/// The same where the original deletes.
+fn nothing_to_delete() -> ApiError {
+    ApiError::missing_dependency("Record to delete does not exist.")
+}
 
 /// A checkpoint with its posting's facts, when the policy allows `action`.
 async fn load_checkpoint(
     id: CheckpointId,
     session: Option<&Session>,
     action: CheckpointAction,
+    missing: fn() -> ApiError,
     state: &AppState,
 ) -> ApiResult<(Checkpoint, JobPosting, JobPostingFacts)> {
-    let missing = || ApiError::not_found(NO_CHECKPOINT);
     let mut connection = state.pool.acquire().await?;
     let actor = session.map(Session::actor);
     let checkpoint = checkpoints::queries::find_checkpoint(&mut connection, id).await?.ok_or_else(missing)?;
     let user_id = actor.map(|actor| actor.user_id);
     let (job_posting, facts) =
         queries::find_facts(&mut connection, checkpoint.job_posting_id, user_id).await?.ok_or_else(missing)?;
-    ApiError::check(policy::checkpoint(actor, action, &facts), NO_CHECKPOINT)?;
-    Ok((checkpoint, job_posting, facts))
+    match policy::checkpoint(actor, action, &facts) {
+        Decision::Hidden => Err(missing()),
+        decision => {
+            ApiError::check(decision, "")?;
+            Ok((checkpoint, job_posting, facts))
+        }
+    }
 }
 
 /// A checkpoint that may be read: where its posting may be.
@@ -220,7 +233,8 @@ impl Access for CheckpointToView {
     }
 
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
-        let (checkpoint, _, facts) = load_checkpoint(id, session.as_ref(), CheckpointAction::View, state).await?;
+        let (checkpoint, _, facts) =
+            load_checkpoint(id, session.as_ref(), CheckpointAction::View, no_checkpoint, state).await?;
         Ok(Self { checkpoint, audience: Audience::of(&facts, session.as_ref()) })
     }
 }
@@ -243,7 +257,8 @@ impl Access for OwnedCheckpoint {
     }
 
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
-        let (checkpoint, job_posting, _) = load_checkpoint(id, Some(&session), CheckpointAction::Delete, state).await?;
+        let (checkpoint, job_posting, _) =
+            load_checkpoint(id, Some(&session), CheckpointAction::Delete, nothing_to_delete, state).await?;
         Ok(Self { checkpoint, job_posting, session })
     }
 }
@@ -267,7 +282,7 @@ impl Access for CheckpointToAdvance {
 
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let (checkpoint, job_posting, facts) =
-            load_checkpoint(id, Some(&session), CheckpointAction::Advance, state).await?;
+            load_checkpoint(id, Some(&session), CheckpointAction::Advance, no_checkpoint, state).await?;
         Ok(Self { checkpoint, job_posting, is_company: session.user_id == facts.owner, session })
     }
 }
