@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod candidates;
+pub mod chat_events;
 pub mod checkpoints;
 pub mod companies;
 pub mod conversations;
@@ -16,12 +17,14 @@ pub mod ids;
 pub mod job_postings;
 pub mod jobs;
 pub mod limits;
+pub mod live_chat;
 pub mod messages;
 pub mod money;
 pub mod payments;
 pub mod policy;
 pub mod projects;
 pub mod schema;
+pub mod seed;
 pub mod sessions;
 pub mod skills;
 pub mod time;
