@@ -1,35 +1,38 @@
-//! Turns a request's cookie into a session.
+//! Who is asking, and how they come to be known: cookies, bearer tokens, login, registration, OpenID Connect.
+//!
+//! A session is a random token in a cookie, a row in PostgreSQL and an entry in this process's memory. Authentik is
+//! asked when one begins and once a minute while it is used; what a user may do is not decided here.
+
+mod bearer;
+pub mod bind_identities;
+mod check;
+mod cookies;
+mod credentials;
+mod establish;
+mod failure;
+mod limits;
+mod listener;
+pub mod log_in;
+pub mod log_out;
+pub mod oidc;
+pub mod register;
+mod secrets;
+mod store;
 
 use axum::http::request::Parts;
-use freehunt_domain::sessions::{Token, queries};
 
-use crate::{
-    error::{ApiError, ApiResult, NO_SESSION},
-    extract::Session,
-    state::AppState,
+pub use self::{
+    cookies::{SetCookies, socket_ticket_cookie},
+    credentials::Credential,
+    limits::LoginLimiter,
+    store::SessionStore,
 };
+use crate::{error::ApiResult, extract::Session, state::AppState};
 
-/// The session the request carries, or 401.
+/// The session the request carries, or 401; 503 when Authentik or the database would have to be asked and is away.
 pub async fn authenticate(parts: &Parts, state: &AppState) -> ApiResult<Session> {
-    let token = parts
-        .headers
-        .get_all("cookie")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == "freehunt_session" || *name == "__Host-freehunt_session")
-        .and_then(|(_, value)| Token::parse(value))
-        .ok_or_else(|| ApiError::unauthorized(NO_SESSION))?;
-    let mut connection = state.pool.acquire().await?;
-    let row = queries::find_session(&mut connection, &token.hash()).await?;
-    let row = row.ok_or_else(|| ApiError::unauthorized(NO_SESSION))?;
-    Ok(Session {
-        id: Some(row.id),
-        user_id: row.user_id,
-        email: row.email,
-        username: row.username,
-        role: row.role,
-        is_confirmed: true,
-    })
+    match Credential::of(&parts.headers, state.config.frontend.secure_cookies)? {
+        Credential::Bearer(token) => bearer::authenticate(state, &token).await,
+        credential => state.sessions.find(state, credential).await,
+    }
 }

@@ -1,0 +1,208 @@
+//! Checks one session cookie: the row in the database, and Authentik's word when the last one is too old.
+
+use std::{sync::Arc, time::Duration};
+
+use freehunt_authentik::SessionCookie;
+use freehunt_domain::{
+    sessions::{self, SessionOrigin, SessionRow, queries},
+    users::same_email,
+};
+use secrecy::SecretString;
+
+use super::{credentials::Credential, establish, failure::Failure, secrets::UpstreamSecret};
+use crate::{extract::Session, state::AppState};
+
+/// An entry is looked at anew in the database after this long, also when nothing was heard of it.
+const LONGEST_USE: Duration = Duration::from_secs(30);
+/// While Authentik is away it is asked again after this long.
+const UNCONFIRMED_USE: Duration = Duration::from_secs(2);
+/// How often, and how long in between, to look whether another replica has refreshed the same tokens.
+const OTHER_REPLICA_LOOKS: u32 = 10;
+const OTHER_REPLICA_PAUSE: Duration = Duration::from_millis(200);
+
+/// A session that may be used for a while without being checked again.
+#[derive(Clone)]
+pub(super) struct Checked {
+    pub(super) session: Arc<Session>,
+    pub(super) usable_for: Duration,
+}
+
+/// The session of a cookie, checked now.
+pub(super) async fn check(state: &AppState, credential: &Credential, key: &[u8]) -> Result<Checked, Failure> {
+    let heard = state.sessions.heard();
+    let checked = match find(state, key).await? {
+        Some(row) => check_row(state, credential, key, row).await?,
+        None => match credential {
+            Credential::Upstream(cookie) => adopt(state, cookie, key).await?,
+            _ => return Err(Failure::Refused),
+        },
+    };
+    // Heard of an ending while Authentik was asked: was it this one?
+    if state.sessions.heard() != heard && find(state, key).await?.is_none() {
+        return Err(Failure::Refused);
+    }
+    Ok(checked)
+}
+
+async fn find(state: &AppState, key: &[u8]) -> Result<Option<SessionRow>, sqlx::Error> {
+    let mut connection = state.pool.acquire().await?;
+    queries::find_session(&mut connection, key).await
+}
+
+async fn check_row(state: &AppState, credential: &Credential, key: &[u8], row: SessionRow) -> Result<Checked, Failure> {
+    let config = &state.config.sessions;
+    let age = row.confirmation_age();
+    if age < config.revalidate_after {
+        return Ok(confirmed(&row, config.revalidate_after - age));
+    }
+    // On a task of its own: a browser that goes away half-way must not lose tokens that were just renewed.
+    let confirmation = {
+        let (state, credential, row) = (state.clone(), credential.clone(), row.clone());
+        tokio::spawn(async move { confirm(&state, &credential, &row).await }).await
+    };
+    match confirmation.map_err(|_| Failure::Internal("the confirmation of a session broke off"))? {
+        Ok(()) => Ok(confirmed(&row, config.revalidate_after)),
+        Err(Failure::Refused) => {
+            sessions::revoke_refused(&state.pool, key, "refused_by_provider").await?;
+            state.sessions.forget(&[row.id]).await;
+            Err(Failure::Refused)
+        }
+        Err(Failure::Unavailable(reason)) if age <= config.grace => {
+            tracing::warn!(reason, "a session could not be confirmed and lives on for a while");
+            Ok(Checked { session: Arc::new(session(&row, false)), usable_for: UNCONFIRMED_USE })
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn confirmed(row: &SessionRow, still_confirmed_for: Duration) -> Checked {
+    let usable_for = LONGEST_USE.min(still_confirmed_for).min(row.expires_in());
+    Checked { session: Arc::new(session(row, true)), usable_for }
+}
+
+fn session(row: &SessionRow, is_confirmed: bool) -> Session {
+    Session {
+        id: Some(row.id),
+        user_id: row.user_id,
+        email: row.email.clone(),
+        username: row.username.clone(),
+        role: row.role,
+        is_confirmed,
+    }
+}
+
+/// Asks Authentik whether the session still is this user's, and notes that it is.
+async fn confirm(state: &AppState, credential: &Credential, row: &SessionRow) -> Result<(), Failure> {
+    let new_secret = match (credential, row.origin) {
+        (Credential::Upstream(cookie), SessionOrigin::Authentik) => {
+            confirm_cookie(state, cookie, row).await?;
+            None
+        }
+        (Credential::Session(token), SessionOrigin::Form | SessionOrigin::Oidc) => {
+            let sealed = row.upstream_secret.as_deref().ok_or(Failure::Refused)?;
+            match UpstreamSecret::open(token.as_str(), sealed).ok_or(Failure::Refused)? {
+                UpstreamSecret::Cookie { value } => {
+                    confirm_cookie(state, &SessionCookie::new(value), row).await?;
+                    None
+                }
+                UpstreamSecret::Tokens { access, refresh, id } => {
+                    match confirm_tokens(state, credential, row, access, refresh, id).await? {
+                        Tokens::Good => None,
+                        Tokens::Renewed(secret) => secret.seal(token.as_str()),
+                        Tokens::RenewedElsewhere => return Ok(()),
+                    }
+                }
+            }
+        }
+        _ => return Err(Failure::Refused),
+    };
+    let mut connection = state.pool.acquire().await?;
+    let is_live = queries::confirm_session(&mut connection, row.id, new_secret.as_deref()).await?;
+    if is_live { Ok(()) } else { Err(Failure::Refused) }
+}
+
+async fn confirm_cookie(state: &AppState, cookie: &SessionCookie, row: &SessionRow) -> Result<(), Failure> {
+    let identity = state.authentik.who_is(cookie).await?.ok_or(Failure::Refused)?;
+    is_same_person(row, &identity.uid, Some(&identity.email))
+}
+
+fn is_same_person(row: &SessionRow, uid: &str, email: Option<&str>) -> Result<(), Failure> {
+    let email_agrees = email.is_none_or(|email| email.is_empty() || same_email(email, &row.email));
+    if row.authentik_uid.as_deref() == Some(uid) && email_agrees {
+        return Ok(());
+    }
+    tracing::warn!(session = %row.id, "Authentik names somebody else for a session");
+    Err(Failure::Refused)
+}
+
+enum Tokens {
+    Good,
+    Renewed(UpstreamSecret),
+    RenewedElsewhere,
+}
+
+async fn confirm_tokens(
+    state: &AppState,
+    credential: &Credential,
+    row: &SessionRow,
+    access: String,
+    refresh: Option<String>,
+    id: String,
+) -> Result<Tokens, Failure> {
+    if let Some(info) = state.oidc.user_info(&SecretString::from(access)).await? {
+        is_same_person(row, &info.subject, info.email.as_deref())?;
+        return Ok(Tokens::Good);
+    }
+    let refresh = refresh.ok_or(Failure::Refused)?;
+    let renewed = match state.oidc.refresh(&SecretString::from(refresh.clone())).await.map_err(Failure::from) {
+        // A refresh token is good once: perhaps another replica was a moment faster.
+        Err(Failure::Refused) => return wait_for_other_replica(state, credential, row).await,
+        result => result?,
+    };
+    if let Some(subject) = &renewed.subject {
+        is_same_person(row, subject, None)?;
+    }
+    let text = |secret: &SecretString| secrecy::ExposeSecret::expose_secret(secret).to_owned();
+    Ok(Tokens::Renewed(UpstreamSecret::Tokens {
+        access: text(&renewed.access_token),
+        refresh: renewed.refresh_token.as_ref().map(text).or(Some(refresh)),
+        id: renewed.id_token.as_ref().map_or(id, text),
+    }))
+}
+
+async fn wait_for_other_replica(
+    state: &AppState,
+    credential: &Credential,
+    row: &SessionRow,
+) -> Result<Tokens, Failure> {
+    for _ in 0..OTHER_REPLICA_LOOKS {
+        let now = find(state, &credential.hash()).await?.ok_or(Failure::Refused)?;
+        if now.upstream_secret != row.upstream_secret {
+            return Ok(Tokens::RenewedElsewhere);
+        }
+        tokio::time::sleep(OTHER_REPLICA_PAUSE).await;
+    }
+    Err(Failure::Refused)
+}
+
+/// A cookie of Authentik's own, as the users of the original have one: it becomes a session here.
+async fn adopt(state: &AppState, cookie: &SessionCookie, key: &[u8]) -> Result<Checked, Failure> {
+    let outcome = try_adopt(state, cookie, key).await;
+    if matches!(outcome, Err(Failure::Refused)) {
+        state.sessions.remember_refusal(key).await;
+    }
+    outcome
+}
+
+async fn try_adopt(state: &AppState, cookie: &SessionCookie, key: &[u8]) -> Result<Checked, Failure> {
+    let mut connection = state.pool.acquire().await?;
+    let is_revoked = queries::is_upstream_revoked(&mut connection, key).await?;
+    drop(connection);
+    if is_revoked {
+        return Err(Failure::Refused);
+    }
+    let identity = state.authentik.who_is(cookie).await?.ok_or(Failure::Refused)?;
+    establish::adopt(state, cookie, key, &identity).await?;
+    let row = find(state, key).await?.ok_or(Failure::Refused)?;
+    Ok(confirmed(&row, state.config.sessions.revalidate_after))
+}

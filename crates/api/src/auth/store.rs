@@ -1,0 +1,144 @@
+//! The sessions this process has checked lately. An entry is used only while this process hears of revocations, so
+//! that a revoked session ends everywhere at once.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use freehunt_domain::ids::SessionId;
+use moka::{Expiry, future::Cache};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    check::{self, Checked},
+    credentials::{Credential, INVALID_SESSION},
+    listener,
+};
+use crate::{
+    error::{ApiError, ApiResult},
+    extract::Session,
+    state::AppState,
+};
+
+/// A cookie that Authentik does not know is not asked about again for so long.
+const REFUSAL_MEMORY: Duration = Duration::from_secs(5);
+
+/// One for the process.
+pub struct SessionStore {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    _stop_on_drop: DropGuard,
+}
+
+/// What the listener's task changes.
+pub(super) struct Shared {
+    sessions: Cache<Vec<u8>, Checked>,
+    /// Hashes of Authentik's own cookies that it does not know.
+    refused: Cache<Vec<u8>, ()>,
+    is_listening: AtomicBool,
+    is_started: AtomicBool,
+    /// Counts what was heard: a check that began before the last of it may have seen an old row.
+    heard: AtomicU64,
+}
+
+struct LifeOfEntry;
+
+impl Expiry<Vec<u8>, Checked> for LifeOfEntry {
+    fn expire_after_create(&self, _key: &Vec<u8>, entry: &Checked, _now: Instant) -> Option<Duration> {
+        Some(entry.usable_for)
+    }
+}
+
+impl SessionStore {
+    pub fn new(capacity: u64) -> Self {
+        let stop = CancellationToken::new();
+        let shared = Shared {
+            sessions: Cache::builder().max_capacity(capacity).expire_after(LifeOfEntry).build(),
+            refused: Cache::builder().max_capacity(capacity).time_to_live(REFUSAL_MEMORY).build(),
+            is_listening: AtomicBool::new(false),
+            is_started: AtomicBool::new(false),
+            heard: AtomicU64::new(0),
+        };
+        Self { shared: Arc::new(shared), _stop_on_drop: stop.clone().drop_guard(), stop }
+    }
+
+    /// The live session of a cookie. Requests that come together share one check.
+    pub(super) async fn find(&self, state: &AppState, credential: Credential) -> ApiResult<Session> {
+        self.ensure_listening(state);
+        let key = credential.hash();
+        if self.shared.refused.contains_key(&key) {
+            return Err(ApiError::unauthorized(INVALID_SESSION));
+        }
+        if !self.shared.is_listening.load(Ordering::Acquire) {
+            return Ok(check::check(state, &credential, &key).await?.session.as_ref().clone());
+        }
+        let heard = self.heard();
+        let checked = self.shared.sessions.try_get_with_by_ref(&key, check::check(state, &credential, &key)).await;
+        if self.heard() != heard {
+            self.shared.sessions.invalidate(&key).await;
+        }
+        Ok(checked?.session.as_ref().clone())
+    }
+
+    /// How often something was heard of; when it differs from before, what was read in between may be old.
+    pub(super) fn heard(&self) -> u64 {
+        self.shared.heard.load(Ordering::Acquire)
+    }
+
+    /// Authentik does not know this cookie.
+    pub(super) async fn remember_refusal(&self, key: &[u8]) {
+        self.shared.refused.insert(key.to_vec(), ()).await;
+    }
+
+    /// Forgets sessions that this process itself has just ended, without waiting to hear of it.
+    pub(super) async fn forget(&self, ids: &[SessionId]) {
+        self.shared.forget(|id| ids.contains(&id)).await;
+    }
+
+    /// The listener begins with the first session, because commands that serve nothing make a state too.
+    fn ensure_listening(&self, state: &AppState) {
+        if !self.shared.is_started.swap(true, Ordering::AcqRel) {
+            let options = state.config.database.options.clone();
+            tokio::spawn(listener::listen(options, Arc::downgrade(&self.shared), self.stop.clone()));
+        }
+    }
+}
+
+impl Shared {
+    async fn forget(&self, matches: impl Fn(SessionId) -> bool) {
+        self.heard.fetch_add(1, Ordering::AcqRel);
+        let keys: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, checked)| checked.session.id.is_some_and(&matches))
+            .map(|(key, _)| key)
+            .collect();
+        for key in keys {
+            self.sessions.invalidate(&*key).await;
+        }
+    }
+
+    /// A session ended or changed, on whichever replica.
+    pub(super) async fn hear(&self, id: Option<SessionId>) {
+        match id {
+            Some(id) => self.forget(|known| known == id).await,
+            None => self.forget(|_| true).await,
+        }
+    }
+
+    /// From now on entries are used; those of before may be out of date.
+    pub(super) async fn begin_listening(&self) {
+        self.forget(|_| true).await;
+        self.is_listening.store(true, Ordering::Release);
+    }
+
+    /// From now on every request looks at the database.
+    pub(super) async fn end_listening(&self) {
+        self.is_listening.store(false, Ordering::Release);
+        self.forget(|_| true).await;
+    }
+}
