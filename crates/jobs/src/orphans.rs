@@ -1,0 +1,56 @@
+//! Collects objects that nobody shows: uploads that were never attached, and what a crash left in the bucket.
+
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
+use freehunt_domain::documents::orphans::{MIN_AGE, find_unknown_objects, forget_loose_objects};
+use freehunt_storage::{ObjectKey, Storage, StoredObject};
+use sqlx::PgPool;
+
+use crate::delete_object::ObjectError;
+
+/// What one collection did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Uploads that were never shown; jobs remove their objects.
+    pub loose: usize,
+    /// Objects that no row knew, removed.
+    pub unknown: usize,
+}
+
+/// Collects what is older than a day. To be called from time to time, by one replica or several. Objects of the former
+/// server lie outside the prefix that is searched, and stay.
+pub async fn collect_orphans(pool: &PgPool, storage: &Storage, now: DateTime<Utc>) -> Result<Collected, ObjectError> {
+    let loose = forget_loose_objects(pool, now).await?;
+    let before = SystemTime::from(now - MIN_AGE);
+    let mut unknown = 0;
+    let mut next: Option<String> = None;
+    loop {
+        let page = storage.list(ObjectKey::AVATAR_PREFIX, next.as_deref()).await?;
+        let old = page.objects.into_iter().filter(|object| object.last_modified < before);
+        unknown += remove_unknown(pool, storage, old.collect()).await?;
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    if loose + unknown > 0 {
+        tracing::info!(loose, unknown, "collected objects that nobody shows");
+    }
+    Ok(Collected { loose, unknown })
+}
+
+async fn remove_unknown(pool: &PgPool, storage: &Storage, objects: Vec<StoredObject>) -> Result<usize, ObjectError> {
+    // Only keys of the form this server makes: anything else in the bucket is somebody else's business.
+    let ours: Vec<ObjectKey> =
+        objects.into_iter().map(|object| object.key).filter(|key| key.owner().is_some()).collect();
+    let keys: Vec<String> = ours.iter().map(ObjectKey::to_string).collect();
+    let urls: Vec<String> = ours.iter().map(|key| storage.public_url(key)).collect();
+    let mut connection = pool.acquire().await?;
+    let unknown = find_unknown_objects(&mut connection, &keys, &urls).await?;
+    drop(connection);
+    for key in ours.iter().filter(|key| unknown.iter().any(|name| name == key.as_str())) {
+        storage.delete(key).await?;
+    }
+    Ok(unknown.len())
+}
