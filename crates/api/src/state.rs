@@ -9,7 +9,7 @@ use freehunt_storage::{Storage, StorageSettings, image::Sanitiser};
 use freehunt_stripe::{Stripe, StripeSettings};
 use sqlx::PgPool;
 
-use crate::readiness::Readiness;
+use crate::{readiness::Readiness, routes::upload::UploadMemory};
 
 /// Shared by all requests.
 #[derive(Clone)]
@@ -23,6 +23,7 @@ pub struct App {
     pub stripe: Stripe,
     pub storage: Storage,
     pub sanitiser: Sanitiser,
+    pub upload_memory: UploadMemory,
     pub readiness: Readiness,
     /// The origins a browser may send state changes from, as ASCII text without a trailing slash.
     pub allowed_origins: Vec<String>,
@@ -79,6 +80,7 @@ impl AppState {
             stripe,
             storage,
             sanitiser: Sanitiser::new(IMAGE_WORKERS),
+            upload_memory: UploadMemory::default(),
             readiness: Readiness::default(),
             allowed_origins,
             config,

@@ -1,0 +1,80 @@
+//! What clients send about companies.
+
+use freehunt_domain::{
+    companies::{CompanyChanges, NewCompany},
+    ids::UserId,
+};
+use serde::Deserialize;
+
+use crate::extract::{Field, Rule, Validate};
+
+const NAME: &[Rule] = &[Rule::IsString, Rule::MaxLength(200)];
+const DESCRIPTION: &[Rule] = &[Rule::IsString, Rule::MaxLength(20_000)];
+const ADDRESS: &[Rule] = &[Rule::IsString, Rule::MaxLength(200)];
+const SIREN: &[Rule] = &[Rule::IsSiren, Rule::IsString];
+
+/// A company to make.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateCompany {
+    #[schema(example = "Tech Innovations Inc.", max_length = 200)]
+    name: String,
+    #[schema(example = "A leading tech company specializing in innovative solutions.", max_length = 20000)]
+    description: String,
+    #[schema(example = "1 rue de la Paix, Paris", max_length = 200)]
+    address: String,
+    /// Exactly nine digits.
+    #[schema(example = "123456789", pattern = "^[0-9]{9}$")]
+    siren: String,
+    /// The session's own user.
+    pub user_id: UserId,
+}
+
+impl Validate for CreateCompany {
+    const FIELDS: &'static [Field] = &[
+        Field::required("name", NAME),
+        Field::required("description", DESCRIPTION),
+        Field::required("address", ADDRESS),
+        Field::required("siren", SIREN),
+        Field::required("userId", &[Rule::IsUuid]),
+    ];
+}
+
+impl From<CreateCompany> for NewCompany {
+    fn from(body: CreateCompany) -> Self {
+        Self { name: body.name, description: body.description, address: body.address, siren: body.siren }
+    }
+}
+
+/// What to change about a company; what is absent stays.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateCompany {
+    #[schema(example = "Tech Innovations Inc.", max_length = 200)]
+    name: Option<String>,
+    #[schema(example = "A leading tech company specializing in innovative solutions.", max_length = 20000)]
+    description: Option<String>,
+    #[schema(example = "1 rue de la Paix, Paris", max_length = 200)]
+    address: Option<String>,
+    /// Exactly nine digits.
+    #[schema(example = "123456789", pattern = "^[0-9]{9}$")]
+    siren: Option<String>,
+    /// The session's own user, when given.
+    pub user_id: Option<UserId>,
+}
+
+impl Validate for UpdateCompany {
+    const FIELDS: &'static [Field] = &[
+        Field::optional("name", NAME),
+        Field::optional("description", DESCRIPTION),
+        Field::optional("address", ADDRESS),
+        Field::optional("siren", SIREN),
+        Field::optional("userId", &[Rule::IsUuid]),
+    ];
+}
+
+impl From<UpdateCompany> for CompanyChanges {
+    fn from(body: UpdateCompany) -> Self {
+        Self { name: body.name, description: body.description, address: body.address, siren: body.siren }
+    }
+}

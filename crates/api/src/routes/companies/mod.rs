@@ -1,0 +1,148 @@
+//! `/companies`: the profiles of users with the role COMPANY.
+
+mod access;
+mod bodies;
+mod views;
+
+use access::{CompanyCreator, OwnedCompany, VisibleCompany};
+pub use access::{NOTHING_TO_DELETE, NOTHING_TO_UPDATE, OwnUserPath, assert_self, missing_text};
+use axum::{extract::State, response::Json};
+use bodies::{CreateCompany, UpdateCompany};
+use freehunt_domain::{
+    companies::{self, DeleteCompanyError, queries},
+    ids::{CompanyId, UserId},
+    users,
+};
+use sqlx::PgConnection;
+pub use views::ProfileOwner;
+use views::{CompanyView, OwnCompany};
+
+use crate::{
+    error::{ApiError, ApiResult, ErrorBody},
+    extract::{Allowed, AllowedBody, ClientAddress, Created, MaybeJson, Session},
+    routes::closed,
+    state::AppState,
+};
+
+impl From<DeleteCompanyError> for ApiError {
+    fn from(error: DeleteCompanyError) -> Self {
+        match error {
+            DeleteCompanyError::NotFound => Self::missing_dependency(NOTHING_TO_DELETE),
+            DeleteCompanyError::InUse => Self::conflict("The company still has job postings or projects"),
+            DeleteCompanyError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// The company as its owner sees it.
+async fn own_view(connection: &mut PgConnection, company: companies::Company) -> ApiResult<OwnCompany> {
+    let user = users::queries::find_user(connection, company.user_id).await?.ok_or(sqlx::Error::RowNotFound)?;
+    Ok(OwnCompany::new(company, user))
+}
+
+/// Makes the session's own company; a user has one.
+#[utoipa::path(post, path = "/companies", tag = "companies", request_body = CreateCompany,
+    security(("session" = [])), responses(
+        (status = 201, description = "The company", body = OwnCompany),
+        (status = 400, description = "The body breaks rules", body = ErrorBody),
+        (status = 401, description = "No session", body = ErrorBody),
+        (status = 403, description = "Not a company's session, or another user's id", body = ErrorBody),
+        (status = 409, description = "The user has a company", body = ErrorBody),
+        (status = 503, description = "The session cannot be confirmed now", body = ErrorBody)))]
+pub async fn create_company(
+    State(state): State<AppState>,
+    AllowedBody(CompanyCreator(session), body): AllowedBody<CompanyCreator, CreateCompany>,
+) -> ApiResult<Created<OwnCompany>> {
+    assert_self(&session, body.user_id)?;
+    session.require_confirmed()?;
+    let mut connection = state.pool.acquire().await?;
+    let company = queries::insert_company(&mut connection, session.user_id, &body.into()).await?;
+    Ok(Created(own_view(&mut connection, company).await?))
+}
+
+/// Closed: nobody lists all companies.
+#[utoipa::path(get, path = "/companies", tag = "companies", security(("session" = [])),
+    responses((status = 401, description = "No session", body = ErrorBody),
+        (status = 403, description = "Closed", body = ErrorBody)))]
+pub async fn list_companies(session: Session) -> ApiResult<()> {
+    closed(&session)
+}
+
+/// One company, when it has a published posting or the session works with it; its owner sees more.
+#[utoipa::path(get, path = "/companies/{id}", tag = "companies", params(("id" = CompanyId, Path)),
+    security((), ("session" = [])), responses(
+        (status = 200, description = "The company, with what the asker may see", body = CompanyView),
+        (status = 400, description = "The id is no UUID", body = ErrorBody),
+        (status = 404, description = "No such company, or not a public one", body = ErrorBody)))]
+pub async fn get_company(
+    State(state): State<AppState>,
+    Allowed(visible): Allowed<VisibleCompany>,
+) -> ApiResult<Json<CompanyView>> {
+    let mut connection = state.pool.acquire().await?;
+    let user = users::queries::find_user(&mut connection, visible.company.user_id).await?;
+    let user = user.ok_or(sqlx::Error::RowNotFound)?;
+    Ok(Json(CompanyView::new(visible, user)))
+}
+
+/// Changes what the body names of the session's own company.
+#[utoipa::path(patch, path = "/companies/{id}", tag = "companies", params(("id" = CompanyId, Path)),
+    request_body = UpdateCompany, security(("session" = [])), responses(
+        (status = 200, description = "The company", body = OwnCompany),
+        (status = 400, description = "The body breaks rules", body = ErrorBody),
+        (status = 401, description = "No session", body = ErrorBody),
+        (status = 403, description = "Not the owner, or another user's id", body = ErrorBody),
+        (status = 404, description = "No such company", body = ErrorBody),
+        (status = 503, description = "The session cannot be confirmed now", body = ErrorBody)))]
+pub async fn update_company(
+    State(state): State<AppState>,
+    AllowedBody(owned, body): AllowedBody<OwnedCompany, UpdateCompany>,
+) -> ApiResult<Json<OwnCompany>> {
+    if let Some(user_id) = body.user_id {
+        assert_self(&owned.session, user_id)?;
+    }
+    owned.session.require_confirmed()?;
+    let mut connection = state.pool.acquire().await?;
+    let company = queries::update_company(&mut connection, owned.company.id, &body.into()).await?;
+    let company = company.ok_or_else(|| ApiError::missing_dependency(NOTHING_TO_UPDATE))?;
+    Ok(Json(own_view(&mut connection, company).await?))
+}
+
+/// Deletes the session's own company, while it has no job posting and no project.
+#[utoipa::path(delete, path = "/companies/{id}", tag = "companies", params(("id" = CompanyId, Path)),
+    security(("session" = [])), responses(
+        (status = 200, description = "The company that was", body = OwnCompany),
+        (status = 400, description = "The id is no UUID", body = ErrorBody),
+        (status = 401, description = "No session", body = ErrorBody),
+        (status = 403, description = "Not the owner", body = ErrorBody),
+        (status = 404, description = "No such company", body = ErrorBody),
+        (status = 409, description = "It has job postings or projects", body = ErrorBody),
+        (status = 503, description = "The session cannot be confirmed now", body = ErrorBody)))]
+pub async fn delete_company(
+    State(state): State<AppState>,
+    ClientAddress(address): ClientAddress,
+    Allowed(owned): Allowed<OwnedCompany>,
+) -> ApiResult<Json<OwnCompany>> {
+    owned.session.require_confirmed()?;
+    let actor = owned.session.audit_actor();
+    companies::delete(&state.pool, owned.company.id, actor, Some(address.to_string())).await?;
+    let mut connection = state.pool.acquire().await?;
+    Ok(Json(own_view(&mut connection, owned.company).await?))
+}
+
+/// The session's own company; an empty body when there is none.
+#[utoipa::path(get, path = "/companies/user/{userId}", tag = "companies", params(("userId" = UserId, Path)),
+    security(("session" = [])), responses(
+        (status = 200, description = "The company, or nothing", body = OwnCompany),
+        (status = 400, description = "The id is no UUID", body = ErrorBody),
+        (status = 401, description = "No session", body = ErrorBody),
+        (status = 403, description = "Another user", body = ErrorBody)))]
+pub async fn get_company_of_user(
+    State(state): State<AppState>,
+    Allowed(OwnUserPath(session)): Allowed<OwnUserPath>,
+) -> ApiResult<MaybeJson<OwnCompany>> {
+    let mut connection = state.pool.acquire().await?;
+    match queries::find_company_of_user(&mut connection, session.user_id).await? {
+        Some(company) => Ok(MaybeJson(Some(own_view(&mut connection, company).await?))),
+        None => Ok(MaybeJson(None)),
+    }
+}
