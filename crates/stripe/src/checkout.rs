@@ -11,16 +11,16 @@ use stripe_checkout::checkout_session::{
     CreateCheckoutSessionAutomaticTax as AutomaticTax, CreateCheckoutSessionInvoiceCreation as InvoiceCreation,
     CreateCheckoutSessionLineItems as LineItem, CreateCheckoutSessionLineItemsPriceData as PriceData,
     CreateCheckoutSessionLineItemsPriceDataTaxBehavior as TaxBehavior,
-    CreateCheckoutSessionPaymentIntentData as PaymentIntentData, ExpireCheckoutSession, ProductData,
-    RetrieveCheckoutSession,
+    CreateCheckoutSessionPaymentIntentData as PaymentIntentData, ExpireCheckoutSession, ListCheckoutSession,
+    ProductData, RetrieveCheckoutSession,
 };
 use stripe_core::payment_intent::RetrievePaymentIntent;
 use stripe_shared::CheckoutSessionMode;
-use stripe_types::Currency;
+use stripe_types::{Currency, RangeQueryTs};
 
 use crate::{
     checkout_session::{CheckoutSession, SessionStatus},
-    client::{Stripe, check_amount, check_id, keyed, keyed_once},
+    client::{PAGE_SIZE, Stripe, check_amount, check_id, keyed, keyed_once},
     error::StripeError,
 };
 
@@ -94,6 +94,34 @@ impl Stripe {
         let request = RetrieveCheckoutSession::new(id);
         let session = self.call("get checkout session", || request.send(self.client())).await?;
         Ok(session.into())
+    }
+
+    /// The newest session made at `created_from` (Unix seconds) or later that carries this metadata: how a session is
+    /// found whose making was answered with a failure.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn find_checkout_session(
+        &self,
+        metadata: (&str, &str),
+        created_from: i64,
+    ) -> Result<Option<CheckoutSession>, StripeError> {
+        let mut last: Option<String> = None;
+        loop {
+            let mut request = ListCheckoutSession::new().created(RangeQueryTs::gte(created_from)).limit(PAGE_SIZE);
+            if let Some(last) = last.take() {
+                request = request.starting_after(last);
+            }
+            let page = self.call("list checkout sessions", || request.send(self.client())).await?;
+            let is_last = !page.has_more || page.data.is_empty();
+            last = page.data.last().map(|session| session.id.to_string());
+            let mut sessions = page.data.into_iter().map(CheckoutSession::from);
+            let found =
+                sessions.find(|session| session.metadata.get(metadata.0).is_some_and(|value| value == metadata.1));
+            if found.is_some() || is_last {
+                return Ok(found);
+            }
+        }
     }
 
     /// Ends a session so that it can no longer be paid. A session that has ended before is returned

@@ -1,0 +1,200 @@
+//! What a stored event means. Events come in any order, twice, of other versions and with partial objects: what
+//! matters is asked of Stripe again where the event does not tell it.
+
+use freehunt_domain::{
+    Cents,
+    payments::{
+        DisputeFacts, PaymentOutcome, ProviderRefund,
+        accounts::{AccountState, record_account_state},
+        queries::{
+            events::{find_event, update_processed},
+            refunds::find_refund_of_stripe,
+            sessions::find_session_of_charge,
+        },
+        record_dispute, record_payment, record_refunds, record_transfer_reversed,
+        sessions::record_checkout_expired,
+    },
+};
+use freehunt_stripe::{CheckoutSession, PAYMENT_TYPE, PaymentStatus};
+use serde_json::Value;
+
+use crate::{
+    JobContext, Setback,
+    provider::{account_state, payment_of, refund_of},
+};
+
+pub async fn run(context: &JobContext, id: &str) -> Result<(), Setback> {
+    let event = {
+        let mut connection = context.pool.acquire().await?;
+        find_event(&mut connection, id).await?
+    };
+    let Some(event) = event.filter(|event| !event.is_processed) else { return Ok(()) };
+    let object = event.payload.pointer("/data/object").unwrap_or(&Value::Null);
+    let outcome = process(context, &event.event_type, object).await?;
+    tracing::info!(event = id, r#type = event.event_type, outcome, "an event was processed");
+    let mut connection = context.pool.acquire().await?;
+    update_processed(&mut connection, id, &outcome).await?;
+    Ok(())
+}
+
+async fn process(context: &JobContext, event_type: &str, object: &Value) -> Result<String, Setback> {
+    match event_type {
+        "checkout.session.completed" | "checkout.session.async_payment_succeeded" => completed(context, object).await,
+        "checkout.session.expired" => expired(context, object).await,
+        "payment_intent.payment_failed" => Ok("noted".to_owned()),
+        "charge.refunded" => refunded(context, object).await,
+        "charge.refund.updated" | "refund.created" | "refund.updated" | "refund.failed" => {
+            refund_changed(context, object).await
+        }
+        "charge.dispute.created" => disputed(context, object, false).await,
+        "charge.dispute.closed" => disputed(context, object, true).await,
+        "account.updated" => account_updated(context, object).await,
+        "transfer.reversed" => transfer_reversed(context, object).await,
+        _ => Ok("ignored: not of interest".to_owned()),
+    }
+}
+
+async fn completed(context: &JobContext, object: &Value) -> Result<String, Setback> {
+    let Some(told) = CheckoutSession::from_event_object(object) else { return Ok(partial("session")) };
+    let session = if is_whole(&told) {
+        told
+    } else {
+        match context.stripe.get_checkout_session(&told.id).await {
+            Ok(session) => session,
+            Err(error) if error.is_missing() => return Ok("ignored: Stripe does not know the session".to_owned()),
+            Err(error) => return Err(error.into()),
+        }
+    };
+    let mut payment = payment_of(&context.stripe, &session).await?;
+    if session.metadata.get("type").is_none_or(|kind| kind != PAYMENT_TYPE) {
+        // Somebody else's session on the same Stripe account is never adopted.
+        payment.named_session = None;
+    }
+    let outcome = record_payment(&context.pool, &payment).await?;
+    if let PaymentOutcome::Quarantined(reason) = outcome {
+        tracing::error!(session = session.id, reason, "a payment was set aside");
+    }
+    Ok(outcome.to_string())
+}
+
+/// Whether the event's object tells everything that decides.
+fn is_whole(session: &CheckoutSession) -> bool {
+    let paid_by = session.payment_status != PaymentStatus::Paid || session.payment_intent.is_some();
+    session.payment_status != PaymentStatus::Unknown
+        && session.amount_subtotal.is_some()
+        && session.amount_total.is_some()
+        && session.currency.is_some()
+        && !session.metadata.is_empty()
+        && paid_by
+}
+
+async fn expired(context: &JobContext, object: &Value) -> Result<String, Setback> {
+    let Some(id) = text(object, "id") else { return Ok(partial("session")) };
+    Ok(match record_checkout_expired(&context.pool, id).await? {
+        Some(true) => "expired",
+        Some(false) => "ignored: it had ended before",
+        None => "ignored: unknown session",
+    }
+    .to_owned())
+}
+
+/// A charge was refunded, by us or by hand.
+async fn refunded(context: &JobContext, object: &Value) -> Result<String, Setback> {
+    let told = reference(object, "payment_intent").map(ToOwned::to_owned);
+    let payment_intent = match (told, text(object, "id")) {
+        (Some(payment_intent), _) => Some(payment_intent),
+        (None, Some(charge)) => {
+            let mut connection = context.pool.acquire().await?;
+            let session = find_session_of_charge(&mut connection, charge).await?;
+            session.and_then(|session| session.stripe_payment_intent_id)
+        }
+        (None, None) => return Ok(partial("charge")),
+    };
+    enter_refunds(context, payment_intent.as_deref()).await
+}
+
+async fn refund_changed(context: &JobContext, object: &Value) -> Result<String, Setback> {
+    let told = reference(object, "payment_intent").map(ToOwned::to_owned);
+    let payment_intent = match (told, text(object, "id")) {
+        (Some(payment_intent), _) => Some(payment_intent),
+        (None, Some(refund)) => {
+            let mut connection = context.pool.acquire().await?;
+            find_refund_of_stripe(&mut connection, refund).await?.map(|intent| intent.stripe_payment_intent_id)
+        }
+        (None, None) => return Ok(partial("refund")),
+    };
+    enter_refunds(context, payment_intent.as_deref()).await
+}
+
+async fn enter_refunds(context: &JobContext, payment_intent: Option<&str>) -> Result<String, Setback> {
+    let Some(payment_intent) = payment_intent else { return Ok("ignored: unknown payment".to_owned()) };
+    let refunds = match context.stripe.list_refunds(payment_intent).await {
+        Ok(refunds) => refunds,
+        Err(error) if error.is_missing() => return Ok("ignored: Stripe does not know the payment".to_owned()),
+        Err(error) => return Err(error.into()),
+    };
+    let refunds: Vec<ProviderRefund> = refunds.iter().map(refund_of).collect();
+    Ok(match record_refunds(&context.pool, payment_intent, &refunds).await? {
+        None => "ignored: unknown payment",
+        Some(recorded) if recorded.has_failed => {
+            tracing::error!(payment_intent, "a refund failed after it was made");
+            "the refund failed"
+        }
+        Some(_) => "refunds recorded",
+    }
+    .to_owned())
+}
+
+async fn disputed(context: &JobContext, object: &Value, is_closed: bool) -> Result<String, Setback> {
+    let (Some(id), Some(charge)) = (text(object, "id"), reference(object, "charge")) else {
+        return Ok(partial("dispute"));
+    };
+    let dispute = DisputeFacts {
+        id: id.to_owned(),
+        charge: charge.to_owned(),
+        status: text(object, "status").unwrap_or(if is_closed { "lost" } else { "needs_response" }).to_owned(),
+        amount: Cents(object.get("amount").and_then(Value::as_i64).unwrap_or_default()),
+        is_closed,
+    };
+    let is_ours = record_dispute(&context.pool, &dispute).await?;
+    tracing::error!(dispute = id, status = dispute.status, is_ours, "a payment is disputed");
+    Ok(if is_ours { "dispute recorded" } else { "dispute kept: unknown charge" }.to_owned())
+}
+
+/// Events may overtake each other: the account itself says how it stands.
+async fn account_updated(context: &JobContext, object: &Value) -> Result<String, Setback> {
+    let Some(id) = text(object, "id") else { return Ok(partial("account")) };
+    let state = match context.stripe.get_account(id).await {
+        Ok(account) => account_state(&account),
+        Err(error) if error.is_final() || error.is_missing() => {
+            let made_for = object.pointer("/metadata/freelanceId").and_then(Value::as_str).map(ToOwned::to_owned);
+            AccountState { id: id.to_owned(), transfers_active: false, details_submitted: false, made_for }
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let is_ours = record_account_state(&context.pool, &state).await?;
+    Ok(if is_ours { "account recorded" } else { "ignored: unknown account" }.to_owned())
+}
+
+async fn transfer_reversed(context: &JobContext, object: &Value) -> Result<String, Setback> {
+    let (Some(id), Some(reversed)) = (text(object, "id"), object.get("amount_reversed").and_then(Value::as_i64)) else {
+        return Ok(partial("transfer"));
+    };
+    let is_ours = record_transfer_reversed(&context.pool, id, Cents(reversed)).await?;
+    Ok(if is_ours { "reversal recorded" } else { "ignored: unknown transfer" }.to_owned())
+}
+
+fn partial(what: &str) -> String {
+    tracing::error!(what, "an event's object lacks its identifier");
+    format!("ignored: the {what} has no identifier")
+}
+
+fn text<'a>(object: &'a Value, field: &str) -> Option<&'a str> {
+    object.get(field)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// The id of another object, given as such or as the whole object.
+fn reference<'a>(object: &'a Value, field: &str) -> Option<&'a str> {
+    let value = object.get(field)?;
+    if value.is_object() { text(value, "id") } else { text(object, field) }
+}
