@@ -34,4 +34,6 @@ pub use queries::ledger::DisputeFacts;
 pub use record_payment::{PaymentOutcome, record_payment};
 pub use refunds::{RecordedRefunds, RefundStep, next_refund_step, record_refund_failed, record_refunds, retry_refund};
 pub use submit::{SubmitError, submit_checkpoint};
-pub use transfers::{record_transfer_failed, record_transfer_reversed, record_transfer_succeeded};
+pub use transfers::{
+    TransferStep, next_transfer_step, record_transfer_failed, record_transfer_reversed, record_transfer_succeeded,
+};

@@ -4,7 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     Cents,
-    ids::{CheckpointId, CompanyId, FreelanceId, JobPostingId, PaymentSessionId, RefundIntentId, TransferIntentId, UserId},
+    ids::{
+        CheckpointId, CompanyId, FreelanceId, JobPostingId, PaymentSessionId, RefundIntentId, TransferIntentId, UserId,
+    },
 };
 
 /// How long a new session can be paid. Stripe allows 30 minutes to 24 hours.

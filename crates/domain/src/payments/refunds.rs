@@ -5,7 +5,9 @@ use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
-    model::{PaymentSession, ProviderRefund, ProviderRefundState, RefundIntent, RefundReason, RefundStatus, SessionStatus},
+    model::{
+        PaymentSession, ProviderRefund, ProviderRefundState, RefundIntent, RefundReason, RefundStatus, SessionStatus,
+    },
     queries::{
         ledger::{Entry, EntryKind, insert_entry, sum_left, sum_refunded},
         projects::lock_project_of_posting,
@@ -115,8 +117,7 @@ pub async fn record_refunds(
         book(&mut transaction, &session, refund).await?;
     }
     let left = sum_left(&mut transaction, session.id).await?;
-    let mut recorded =
-        RecordedRefunds { is_intent_made: false, has_failed: false, is_all_refunded: left.0 <= 0 };
+    let mut recorded = RecordedRefunds { is_intent_made: false, has_failed: false, is_all_refunded: left.0 <= 0 };
     match intent {
         Some(intent) => settle_intent(&mut transaction, &intent, refunds, left, &mut recorded).await?,
         None if left.0 <= 0 && !refunds.is_empty() => {

@@ -136,10 +136,7 @@ pub async fn record_transfer_reversed(
 }
 
 /// Posting, project, checkpoint, intent: the fixed order.
-async fn lock_all(
-    connection: &mut PgConnection,
-    id: TransferIntentId,
-) -> Result<Option<TransferIntent>, sqlx::Error> {
+async fn lock_all(connection: &mut PgConnection, id: TransferIntentId) -> Result<Option<TransferIntent>, sqlx::Error> {
     let Some(found) = find_transfer(connection, id).await? else { return Ok(None) };
     lock_job_posting(connection, found.job_posting_id).await?;
     lock_project_of_posting(connection, found.job_posting_id).await?;

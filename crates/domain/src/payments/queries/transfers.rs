@@ -158,10 +158,7 @@ pub struct Promised {
     pub net: Cents,
 }
 
-pub async fn sum_promised(
-    connection: &mut PgConnection,
-    session: PaymentSessionId,
-) -> Result<Promised, sqlx::Error> {
+pub async fn sum_promised(connection: &mut PgConnection, session: PaymentSessionId) -> Result<Promised, sqlx::Error> {
     sqlx::query_as!(
         Promised,
         r#"SELECT coalesce(sum(gross_cents), 0)::bigint AS "gross!: Cents", coalesce(sum(net_cents), 0)::bigint AS "net!: Cents"
