@@ -13,6 +13,7 @@ pub mod health;
 pub mod job_posting_payments;
 pub mod job_postings;
 pub mod messages;
+pub mod oidc;
 pub mod projects;
 pub mod skills;
 pub mod stripe;
@@ -35,6 +36,11 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(auth::register))
         .routes(routes!(auth::get_me))
         .routes(routes!(auth::log_out))
+        // OpenID Connect
+        .routes(routes!(oidc::begin_login))
+        .routes(routes!(oidc::finish_login))
+        .routes(routes!(oidc::log_out))
+        .routes(routes!(oidc::provider_log_out))
         // users
         .routes(routes!(users::create_user, users::list_users))
         .routes(routes!(users::get_user, users::update_user, users::delete_user))

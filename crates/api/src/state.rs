@@ -2,14 +2,22 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use freehunt_authentik::{Authentik, AuthentikSettings};
-use freehunt_config::ApiConfig;
+use freehunt_authentik::{
+    Authentik, AuthentikSettings,
+    oidc::{Oidc, OidcSettings, SigningAlgorithm},
+};
+use freehunt_config::{ApiConfig, SigningAlgorithm as ConfiguredAlgorithm};
 use freehunt_domain::{database, time::Clock};
+use freehunt_jobs::{JobContext, Jobs};
 use freehunt_storage::{Storage, StorageSettings, image::Sanitiser};
 use freehunt_stripe::{Stripe, StripeSettings};
 use sqlx::PgPool;
 
-use crate::{readiness::Readiness, routes::upload::UploadMemory};
+use crate::{
+    auth::{LoginLimiter, SessionStore},
+    readiness::Readiness,
+    routes::upload::UploadMemory,
+};
 
 /// Shared by all requests.
 #[derive(Clone)]
@@ -20,8 +28,13 @@ pub struct App {
     pub pool: PgPool,
     pub clock: Clock,
     pub authentik: Authentik,
+    pub oidc: Oidc,
+    pub sessions: SessionStore,
+    pub login_limits: LoginLimiter,
     pub stripe: Stripe,
     pub storage: Storage,
+    /// Runs what a transaction decided outside the database.
+    pub jobs: Jobs,
     pub sanitiser: Sanitiser,
     pub upload_memory: UploadMemory,
     pub readiness: Readiness,
@@ -58,6 +71,7 @@ impl AppState {
             invalidation_flow: INVALIDATION_FLOW.to_owned(),
             timeout: config.authentik.timeout,
         })?;
+        let oidc = oidc(&config, &clock)?;
         let stripe = Stripe::new(StripeSettings {
             secret_key: config.stripe.secret_key.clone(),
             api_url: config.stripe.api_url.clone(),
@@ -72,13 +86,23 @@ impl AppState {
             secret_key: config.s3.secret_key.clone(),
             timeout: config.s3.timeout,
         })?;
+        let jobs = Jobs::new(JobContext {
+            pool: pool.clone(),
+            stripe: stripe.clone(),
+            storage: storage.clone(),
+            clock: clock.clone(),
+        });
         let allowed_origins = config.frontend.allowed_origins();
         Ok(Self(Arc::new(App {
             pool,
             clock,
             authentik,
+            oidc,
+            sessions: SessionStore::new(config.sessions.cache_capacity),
+            login_limits: LoginLimiter::new(&config.login_limits),
             stripe,
             storage,
+            jobs,
             sanitiser: Sanitiser::new(IMAGE_WORKERS),
             upload_memory: UploadMemory::default(),
             readiness: Readiness::default(),
@@ -86,4 +110,24 @@ impl AppState {
             config,
         })))
     }
+}
+
+/// Where the provider sends the browser back to.
+const OIDC_CALLBACK: &str = "auth/oidc/callback";
+
+fn oidc(config: &ApiConfig, clock: &Clock) -> anyhow::Result<Oidc> {
+    let settings = OidcSettings {
+        issuer: config.oidc.issuer.to_string(),
+        client_id: config.oidc.client_id.clone(),
+        client_secret: config.oidc.client_secret.clone(),
+        redirect_uri: config.frontend.api_url.join(OIDC_CALLBACK)?,
+        audience: config.oidc.audience.clone(),
+        algorithm: match config.oidc.signing_algorithm {
+            ConfiguredAlgorithm::Rs256 => SigningAlgorithm::Rs256,
+            ConfiguredAlgorithm::Es256 => SigningAlgorithm::Es256,
+        },
+        timeout: config.authentik.timeout,
+    };
+    let clock = clock.clone();
+    Ok(Oidc::with_clock(settings, Arc::new(move || clock.now()))?)
 }

@@ -12,5 +12,5 @@ pub use access::{Access, Allowed, AllowedBody};
 pub use body::{JSON_LIMIT_BYTES as BODY_LIMIT_BYTES, ValidBody, Validate, date, optional_date, parse_date};
 pub use optional::{Created, MaybeJson, Text};
 pub use params::{PathId, PathIds};
-pub use rules::{Field, Rule, Unknown};
+pub use rules::{Field, Rule, Unknown, is_email};
 pub use session::{ClientAddress, MaybeSession, Session};
