@@ -6,6 +6,7 @@
 mod attempt;
 mod kinds;
 pub mod operator;
+mod orphans;
 mod provider;
 mod queue;
 pub mod reconcile;
@@ -23,6 +24,7 @@ use tokio::sync::Notify;
 
 pub use crate::{
     attempt::AttemptOutcome,
+    orphans::{Collected, collect_orphans},
     provider::{account_state, payment_of},
     setback::Setback,
 };

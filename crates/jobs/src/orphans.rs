@@ -4,10 +4,9 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 use freehunt_domain::documents::orphans::{MIN_AGE, find_unknown_objects, forget_loose_objects};
-use freehunt_storage::{ObjectKey, Storage, StoredObject};
-use sqlx::PgPool;
+use freehunt_storage::{ObjectKey, StoredObject};
 
-use crate::delete_object::ObjectError;
+use crate::{JobContext, Setback};
 
 /// What one collection did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,17 +17,17 @@ pub struct Collected {
     pub unknown: usize,
 }
 
-/// Collects what is older than a day. To be called from time to time, by one replica or several. Objects of the former
-/// server lie outside the prefix that is searched, and stay.
-pub async fn collect_orphans(pool: &PgPool, storage: &Storage, now: DateTime<Utc>) -> Result<Collected, ObjectError> {
-    let loose = forget_loose_objects(pool, now).await?;
+/// Collects what is older than a day at `now`. To be called from time to time, by one replica or several. Objects of the
+/// former server lie outside the prefix that is searched, and stay.
+pub async fn collect_orphans(context: &JobContext, now: DateTime<Utc>) -> Result<Collected, Setback> {
+    let loose = forget_loose_objects(&context.pool, now).await?;
     let before = SystemTime::from(now - MIN_AGE);
     let mut unknown = 0;
     let mut next: Option<String> = None;
     loop {
-        let page = storage.list(ObjectKey::AVATAR_PREFIX, next.as_deref()).await?;
+        let page = context.storage.list(ObjectKey::AVATAR_PREFIX, next.as_deref()).await?;
         let old = page.objects.into_iter().filter(|object| object.last_modified < before);
-        unknown += remove_unknown(pool, storage, old.collect()).await?;
+        unknown += remove_unknown(context, old).await?;
         next = page.next;
         if next.is_none() {
             break;
@@ -40,17 +39,20 @@ pub async fn collect_orphans(pool: &PgPool, storage: &Storage, now: DateTime<Utc
     Ok(Collected { loose, unknown })
 }
 
-async fn remove_unknown(pool: &PgPool, storage: &Storage, objects: Vec<StoredObject>) -> Result<usize, ObjectError> {
+async fn remove_unknown(context: &JobContext, objects: impl Iterator<Item = StoredObject>) -> Result<usize, Setback> {
     // Only keys of the form this server makes: anything else in the bucket is somebody else's business.
-    let ours: Vec<ObjectKey> =
-        objects.into_iter().map(|object| object.key).filter(|key| key.owner().is_some()).collect();
+    let ours: Vec<ObjectKey> = objects.map(|object| object.key).filter(|key| key.owner().is_some()).collect();
+    if ours.is_empty() {
+        return Ok(0);
+    }
     let keys: Vec<String> = ours.iter().map(ObjectKey::to_string).collect();
-    let urls: Vec<String> = ours.iter().map(|key| storage.public_url(key)).collect();
-    let mut connection = pool.acquire().await?;
-    let unknown = find_unknown_objects(&mut connection, &keys, &urls).await?;
-    drop(connection);
+    let urls: Vec<String> = ours.iter().map(|key| context.storage.public_url(key)).collect();
+    let unknown = {
+        let mut connection = context.pool.acquire().await?;
+        find_unknown_objects(&mut connection, &keys, &urls).await?
+    };
     for key in ours.iter().filter(|key| unknown.iter().any(|name| name == key.as_str())) {
-        storage.delete(key).await?;
+        context.storage.delete(key).await?;
     }
     Ok(unknown.len())
 }

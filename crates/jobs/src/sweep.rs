@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use freehunt_domain::{
-    documents::orphans::forget_loose_objects,
     jobs::{Job, enqueue},
     payments::queries::{
         events::list_stranded_events, refunds::list_stranded_refunds, sessions::list_silent_open_sessions,
@@ -14,7 +13,7 @@ use freehunt_domain::{
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Jobs, queue};
+use crate::{Jobs, Setback, collect_orphans, queue};
 
 const PERIOD: Duration = Duration::from_secs(15);
 /// An open session is asked about at Stripe when nothing was heard of it for so long, in seconds.
@@ -80,10 +79,12 @@ impl Jobs {
     }
 
     /// Forgets what nobody needs any more.
-    async fn tidy(&self) -> Result<(), sqlx::Error> {
-        forget_loose_objects(&self.context().pool, self.context().clock.now()).await?;
-        let mut connection = self.context().pool.acquire().await?;
-        queue::delete_old_jobs(&mut connection).await?;
+    async fn tidy(&self) -> Result<(), Setback> {
+        {
+            let mut connection = self.context().pool.acquire().await?;
+            queue::delete_old_jobs(&mut connection).await?;
+        }
+        collect_orphans(self.context(), self.context().clock.now()).await?;
         Ok(())
     }
 }
