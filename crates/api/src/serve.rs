@@ -12,10 +12,13 @@ pub async fn bind(address: std::net::IpAddr, port: u16) -> anyhow::Result<TcpLis
 }
 
 /// Serves until `stop` is cancelled, then drains: not ready, `shutdown_delay` of service, and at most
-/// `shutdown_timeout` for what is under way.
+/// `shutdown_timeout` for what is under way. The durable jobs run meanwhile, and stop last.
 pub async fn serve(server: Server, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
     let state = server.state.clone();
     let http = state.config.http.clone();
+    let stop_working = CancellationToken::new();
+    let working = tokio::spawn(state.jobs.clone().run(stop_working.clone()));
+    let patience = http.shutdown_timeout;
     let stop_accepting = CancellationToken::new();
     let drained = {
         let stop_accepting = stop_accepting.clone();
@@ -30,10 +33,16 @@ pub async fn serve(server: Server, listener: TcpListener, stop: CancellationToke
     };
     let serving = axum::serve(listener, server.into_make_service())
         .with_graceful_shutdown(async move { stop_accepting.cancelled().await });
-    tokio::select! {
+    let served = tokio::select! {
         result = std::future::IntoFuture::into_future(serving) => result.context("the listener failed"),
         () = drained => Ok(()),
+    };
+    stop_working.cancel();
+    if tokio::time::timeout(patience, working).await.is_err() {
+        // Their leases end by themselves, and another replica takes them up.
+        tracing::warn!("jobs were still under way when the shutdown time was over");
     }
+    served
 }
 
 /// Cancelled by SIGTERM or Ctrl-C.

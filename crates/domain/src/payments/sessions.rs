@@ -5,8 +5,8 @@ use sqlx::{PgConnection, PgPool};
 use super::{
     model::{PaymentSession, SessionStatus},
     queries::sessions::{
-        find_session, find_session_of_stripe, list_sessions, lock_session, update_expired, update_key_used,
-        update_opened,
+        find_session, find_session_of_stripe, find_silent_open_session, list_sessions, lock_session, update_expired,
+        update_key_used, update_opened,
     },
 };
 use crate::{
@@ -97,4 +97,12 @@ pub async fn release_sessions(connection: &mut PgConnection, posting: JobPosting
         enqueue(connection, &job).await?;
     }
     Ok(())
+}
+
+/// Enqueues a look at the posting's open session, unless there was one a moment ago. Whether there is one to look at.
+pub async fn reconcile_soon(connection: &mut PgConnection, posting: JobPostingId) -> Result<bool, sqlx::Error> {
+    let silent = find_silent_open_session(connection, posting).await?;
+    let Some(session) = silent else { return Ok(false) };
+    enqueue(connection, &Job::ReconcileCheckout { payment_session_id: session }).await?;
+    Ok(true)
 }

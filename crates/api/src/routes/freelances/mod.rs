@@ -2,7 +2,7 @@
 
 mod access;
 mod bodies;
-mod views;
+pub mod views;
 
 use access::{FreelanceCreator, OwnedFreelance};
 use axum::{extract::State, response::Json};
@@ -62,7 +62,7 @@ async fn relations(connection: &mut PgConnection, freelance: &Freelance) -> ApiR
 }
 
 /// The profile as its owner sees it.
-async fn own_view(connection: &mut PgConnection, freelance: Freelance) -> ApiResult<OwnFreelance> {
+pub async fn own_view(connection: &mut PgConnection, freelance: Freelance) -> ApiResult<OwnFreelance> {
     let (user, skills) = relations(connection, &freelance).await?;
     Ok(OwnFreelance::new(freelance, user, skills))
 }

@@ -141,6 +141,21 @@ pub async fn list_silent_open_sessions(
     .await
 }
 
+/// The posting's open session, when nothing was heard of it for some seconds.
+pub async fn find_silent_open_session(
+    connection: &mut PgConnection,
+    job_posting_id: JobPostingId,
+) -> Result<Option<PaymentSessionId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT id AS "id: PaymentSessionId" FROM payment_session
+           WHERE job_posting_id = $1 AND status = 'OPEN' AND quarantine IS NULL
+             AND updated_at < now() - interval '5 seconds'"#,
+        job_posting_id.0,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
 /// The ids of sessions whose making has no live job.
 pub async fn list_stranded_creations(
     connection: &mut PgConnection,
