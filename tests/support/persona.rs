@@ -16,8 +16,9 @@ pub struct Persona {
     pub freelance_id: Option<FreelanceId>,
     /// The `Cookie` header, empty for nobody.
     pub cookie: String,
-    pub(crate) base_url: String,
-    pub(crate) client: Client,
+    /// The server this persona talks to.
+    pub base_url: String,
+    pub client: Client,
 }
 
 impl Persona {
@@ -60,7 +61,11 @@ impl Persona {
 
     /// Sends what [`Persona::request`] prepared.
     pub async fn answer(&self, request: reqwest::RequestBuilder) -> Answer {
-        let request = request.build().expect("the request is well formed");
+        self.execute(request.build().expect("the request is well formed")).await
+    }
+
+    /// Sends a request whose headers were changed by hand.
+    pub async fn execute(&self, request: reqwest::Request) -> Answer {
         let what = format!("{} {}", request.method(), request.url().path());
         let response = self.client.execute(request).await.unwrap_or_else(|error| panic!("{what}: {error}"));
         Answer::read(what, response).await
