@@ -1,0 +1,278 @@
+//! The layer in front of Socket.IO: origin, session, CORS, and the answers to what is no proper request.
+//!
+//! Refusals are HTTP answers, never CONNECT_ERROR packets: a client tries again after the former only. A passing
+//! failure is 503.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Credential, Handshake, Recognised, recognise};
+use crate::{state::MessagingState, transport::Peer};
+
+/// Where Socket.IO answers, and everything below.
+const PATH: &str = "/socket.io";
+/// An answer to a handshake is much shorter.
+const LONGEST_OPENING: usize = 4096;
+const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+];
+
+/// Lets through what belongs to a session, and everything that is not for Socket.IO.
+pub async fn guard(
+    State(state): State<MessagingState>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let rest = request.uri().path().strip_prefix(PATH);
+    let mut response = if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+        let origin = Origin::of(request.headers(), &state.allowed_origins);
+        let mut response = answer(&state, peer, &origin, request, next).await;
+        origin.add_headers(response.headers_mut());
+        response
+    } else {
+        next.run(request).await
+    };
+    for (name, value) in SECURITY_HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+enum Origin {
+    Allowed(HeaderValue),
+    /// A program: browsers name an origin, or at least say that they are one.
+    NoBrowser,
+    Foreign,
+}
+
+impl Origin {
+    fn of(headers: &HeaderMap, allowed: &[HeaderValue]) -> Self {
+        match headers.get(header::ORIGIN) {
+            Some(origin) if allowed.contains(origin) => Self::Allowed(origin.clone()),
+            None if !headers.contains_key("sec-fetch-site") => Self::NoBrowser,
+            _ => Self::Foreign,
+        }
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        if let Self::Allowed(origin) = self {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        }
+    }
+}
+
+async fn answer(state: &MessagingState, peer: Peer, origin: &Origin, request: Request, next: Next) -> Response {
+    if matches!(origin, Origin::Foreign) {
+        return Refusal::Forbidden("Origin not allowed").into_response();
+    }
+    if *request.method() == Method::OPTIONS {
+        return preflight();
+    }
+    let engine = match EngineRequest::read(&request) {
+        Ok(engine) => engine,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let (mut parts, body) = request.into_parts();
+    let admitted = match &engine.sid {
+        Some(sid) => admit_again(state, &parts, origin, sid).await,
+        None => admit(state, &parts, origin).await,
+    };
+    let handshake = match admitted {
+        Ok(handshake) => handshake,
+        Err(refusal) => {
+            metrics::counter!("freehunt_socket_refusals_total", "status" => refusal.status().as_str().to_owned())
+                .increment(1);
+            return refusal.into_response();
+        }
+    };
+    keep_needed_headers(&mut parts);
+    parts.extensions.insert(Arc::clone(&handshake));
+    let response = next.run(Request::from_parts(parts, body)).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        handshake.attach(peer);
+        return response;
+    }
+    if engine.sid.is_none() { remember(state, handshake, response).await } else { response }
+}
+
+/// A new Engine.IO session.
+async fn admit(state: &MessagingState, parts: &Parts, origin: &Origin) -> Result<Arc<Handshake>, Refusal> {
+    if state.readiness.is_closing() {
+        return Err(Refusal::Unavailable);
+    }
+    let credentials = Credential::of_request(&parts.headers, state.config.frontend.secure_cookies);
+    if credentials.is_empty() && matches!(origin, Origin::NoBrowser) {
+        return Ok(Arc::new(Handshake::nameless()));
+    }
+    let (credential, recognised) = look_up(state, &credentials).await?.ok_or(Refusal::Unauthorized)?;
+    let user = recognised.user_id;
+    if !state.handshakes.may_begin(user, Instant::now()) || !state.registry.has_room_for(user) {
+        return Err(Refusal::TooMany);
+    }
+    Ok(Arc::new(Handshake::recognised(credential, recognised)))
+}
+
+/// A poll, a post or an upgrade of a session: whoever learns its id still has to show who they are.
+async fn admit_again(
+    state: &MessagingState,
+    parts: &Parts,
+    origin: &Origin,
+    sid: &str,
+) -> Result<Arc<Handshake>, Refusal> {
+    let handshake = state.handshakes.find(sid).await.ok_or(Refusal::Engine(1, "Session ID unknown"))?;
+    let credentials = Credential::of_request(&parts.headers, state.config.frontend.secure_cookies);
+    if handshake.is_nameless() {
+        // Its id is the only secret of such a program, and no browser gets that far.
+        let program = matches!(origin, Origin::NoBrowser);
+        return if program { Ok(handshake) } else { Err(Refusal::Forbidden("Origin not allowed")) };
+    }
+    if handshake.is_shown_again(&credentials) {
+        return Ok(handshake);
+    }
+    // The browser may have got a new cookie since.
+    let (_, recognised) = look_up(state, &credentials).await?.ok_or(Refusal::Unauthorized)?;
+    let same_user = handshake.owner().is_some_and(|owner| owner.user_id == recognised.user_id);
+    if same_user { Ok(handshake) } else { Err(Refusal::Forbidden("Forbidden resource")) }
+}
+
+async fn look_up(
+    state: &MessagingState,
+    credentials: &[Credential],
+) -> Result<Option<(Credential, Recognised)>, Refusal> {
+    recognise(&state.pool, credentials).await.map_err(|error| {
+        tracing::warn!(%error, "a session could not be looked up");
+        Refusal::Unavailable
+    })
+}
+
+/// The id of a new polling session is in the answer.
+async fn remember(state: &MessagingState, handshake: Arc<Handshake>, response: Response) -> Response {
+    #[derive(Deserialize)]
+    struct Opening {
+        sid: String,
+    }
+    if response.status() != StatusCode::OK {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let Ok(bytes) = to_bytes(body, LONGEST_OPENING).await else { return Refusal::Unavailable.into_response() };
+    // Engine.IO writes the packet's type, 0, before the JSON.
+    if let Some(opening) = bytes.get(1..).and_then(|json| serde_json::from_slice::<Opening>(json).ok()) {
+        state.handshakes.remember(opening.sid, handshake).await;
+    }
+    Response::from_parts(parts, Body::from(bytes))
+}
+
+/// Socket.IO keeps the first request for as long as the socket lives: without cookies, tokens and bulk.
+fn keep_needed_headers(parts: &mut Parts) {
+    const NEEDED: [HeaderName; 8] = [
+        header::HOST,
+        header::CONNECTION,
+        header::UPGRADE,
+        header::SEC_WEBSOCKET_KEY,
+        header::SEC_WEBSOCKET_VERSION,
+        header::CONTENT_TYPE,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+    ];
+    let needed = NEEDED.into_iter().filter_map(|name| Some((name.clone(), parts.headers.get(&name)?.clone())));
+    parts.headers = needed.collect();
+}
+
+/// What Engine.IO reads from the query.
+struct EngineRequest {
+    sid: Option<String>,
+}
+
+impl EngineRequest {
+    /// Refuses what Engine.IO would refuse, in the original's words.
+    fn read(request: &Request) -> Result<Self, Refusal> {
+        let query = request.uri().query().unwrap_or_default();
+        let value = |name: &str| {
+            query.split('&').find_map(|pair| pair.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')))
+        };
+        if !matches!(value("transport"), Some("polling" | "websocket")) {
+            return Err(Refusal::Engine(0, "Transport unknown"));
+        }
+        let sid = value("sid").map(str::to_owned);
+        if sid.is_none() && *request.method() != Method::GET {
+            return Err(Refusal::Engine(2, "Bad handshake method"));
+        }
+        if value("EIO") != Some("4") {
+            return Err(Refusal::Engine(5, "Unsupported protocol version"));
+        }
+        Ok(Self { sid })
+    }
+}
+
+fn preflight() -> Response {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,HEAD,PUT,PATCH,POST,DELETE"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type,authorization"),
+        (header::VARY, "Access-Control-Request-Headers"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// Why a request is not let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    Unauthorized,
+    Forbidden(&'static str),
+    TooMany,
+    Unavailable,
+    /// Engine.IO's own codes.
+    Engine(u8, &'static str),
+}
+
+impl Refusal {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Engine(..) => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let message = match self {
+            Self::Unauthorized => "Cookie de session Authentik non trouvé",
+            Self::TooMany => "Too many connections, try again later",
+            Self::Unavailable => "Service temporarily unavailable, try again later",
+            Self::Forbidden(message) | Self::Engine(_, message) => message,
+        };
+        let body = match self {
+            Self::Engine(code, message) => json!({ "code": code, "message": message }),
+            _ => json!({
+                "message": message,
+                "error": status.canonical_reason().unwrap_or("Error"),
+                "statusCode": status.as_u16(),
+            }),
+        };
+        let mut response = (status, axum::Json(body)).into_response();
+        if matches!(self, Self::TooMany | Self::Unavailable) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}

@@ -1,0 +1,32 @@
+//! `newMessage` from a client: a hint that it wrote a message over HTTP. What others receive is the row, and it comes
+//! to them by its event; the hint changes nothing, except for a row of a program that writes no events.
+
+use std::sync::Arc;
+
+use freehunt_domain::{
+    chat_events::{self, ChatEventKind},
+    ids::MessageId,
+    live_chat, messages,
+};
+
+use super::{Outcome, Refusal};
+use crate::{client::Client, state::MessagingState};
+
+const NO_MESSAGE: &str = "Message not found";
+
+pub async fn hint(state: &MessagingState, client: &Arc<Client>, id: MessageId) -> Outcome {
+    if let Some(sender) = state.recent_messages.sender_of(id) {
+        return if sender == client.user_id { Ok(()) } else { Err(Refusal::Exception(NO_MESSAGE)) };
+    }
+    let mut transaction = state.pool.begin().await?;
+    let message = messages::queries::lock_message(&mut transaction, id).await?;
+    let message =
+        message.filter(|message| message.sender_id == client.user_id).ok_or(Refusal::Exception(NO_MESSAGE))?;
+    if live_chat::queries::lacks_event(&mut transaction, id, state.config.chat.replay_window).await? {
+        let recipients = [message.sender_id, message.receiver_id];
+        let kind = ChatEventKind::NewMessage;
+        chat_events::publish(&mut transaction, kind, message.conversation_id, Some(id), &recipients).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! What happens when a client connects or sends something.
+
+pub mod connection;
+mod messages;
+mod rooms;
+mod typing;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use socketioxide::extract::AckSender;
+
+use crate::{
+    client::Client,
+    events::{self, Acknowledgement, ClientEvent, Exception},
+    limits::Verdict,
+    state::MessagingState,
+};
+
+/// Events that wait to be handled; the rate limit keeps a line far below it.
+pub struct Incoming {
+    name: String,
+    payload: Option<Value>,
+    acknowledge: AckSender,
+}
+
+/// A sentence for whoever sent the event.
+type Outcome = Result<(), Refusal>;
+
+#[derive(Debug)]
+enum Refusal {
+    /// The acknowledgement says so, and an `exception` too.
+    Exception(&'static str),
+    /// Only the acknowledgement says so.
+    Quiet(&'static str),
+    Database(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Puts the event in the client's line, unless it sends too many. Events of one client are handled one after another,
+/// so that a room is joined before it is left.
+pub fn receive(
+    state: &MessagingState,
+    client: &Arc<Client>,
+    name: String,
+    payload: Option<Value>,
+    acknowledge: AckSender,
+) {
+    match client.judge_event() {
+        Verdict::Handle => {}
+        Verdict::Drop => {
+            metrics::counter!("freehunt_socket_events_total", "outcome" => "dropped").increment(1);
+            return;
+        }
+        Verdict::Disconnect => {
+            metrics::counter!("freehunt_socket_events_total", "outcome" => "disconnected").increment(1);
+            client.expel("it sends too many events");
+            return;
+        }
+    }
+    if client.receive(Incoming { name, payload, acknowledge }) {
+        tokio::spawn(handle_line(state.clone(), Arc::clone(client)));
+    }
+}
+
+async fn handle_line(state: MessagingState, client: Arc<Client>) {
+    while let Some(incoming) = client.next_received() {
+        let Incoming { name, payload, acknowledge } = incoming;
+        let outcome = handle(&state, &client, &name, payload).await;
+        answer(&client, &name, outcome, acknowledge);
+    }
+}
+
+async fn handle(state: &MessagingState, client: &Arc<Client>, name: &str, payload: Option<Value>) -> Outcome {
+    match ClientEvent::parse(name, payload).map_err(Refusal::Exception)? {
+        ClientEvent::JoinRoom(room) => rooms::join(state, client, room).await,
+        ClientEvent::LeaveRoom(room) => rooms::leave(state, client, room),
+        ClientEvent::Typing(typing) => typing::typing(state, client, typing).await,
+        ClientEvent::IdentifyUser(claim) if claim.contradicts(client.user_id) => {
+            Err(Refusal::Exception("userId is not the session's"))
+        }
+        ClientEvent::IdentifyUser(_) => Ok(()),
+        ClientEvent::NewMessage(hint) => messages::hint(state, client, hint.message.id).await,
+        ClientEvent::Ignored => Err(Refusal::Quiet("Only the server sends this event")),
+        ClientEvent::Unknown => Err(Refusal::Exception("Unknown event")),
+    }
+}
+
+fn answer(client: &Arc<Client>, name: &str, outcome: Outcome, acknowledge: AckSender) {
+    let label = if outcome.is_ok() { "handled" } else { "refused" };
+    metrics::counter!("freehunt_socket_events_total", "outcome" => label).increment(1);
+    let name: String = name.chars().take(ClientEvent::LONGEST_NAME).collect();
+    let refusal = match outcome {
+        Ok(()) => None,
+        Err(Refusal::Quiet(message)) => Some(message),
+        Err(Refusal::Exception(message)) => {
+            client.send_value(events::EXCEPTION, &Exception::new(&name, message));
+            Some(message)
+        }
+        Err(Refusal::Database(error)) => {
+            tracing::error!(%error, event = name, "an event failed");
+            let message = "Internal server error";
+            client.send_value(events::EXCEPTION, &Exception::new(&name, message));
+            Some(message)
+        }
+    };
+    let acknowledgement = Acknowledgement { ok: refusal.is_none(), message: refusal };
+    // Nothing to do for a client that is gone or does not read.
+    let _sent = acknowledge.send(&acknowledgement);
+}
