@@ -96,8 +96,8 @@ async fn the_public_sees_neither_address_nor_account() {
     TestApp::run(async |app| {
         let alice = app.freelance("alice").await;
         let path = format!("/freelances/{}", alice.freelance_id());
-        let acme = app.company("acme").await;
-        for reader in [&app.anonymous(), &acme, &alice] {
+        let (acme, bob) = (app.company("acme").await, app.user("bob", Role::Freelance).await);
+        for reader in [&app.anonymous(), &acme, &bob] {
             let seen = reader.get(&path).await.expect(200);
             assert_eq!(keys(&seen), PUBLIC);
             assert_eq!(seen["user"], json!({ "id": alice.user_id, "username": "alice" }));
@@ -106,6 +106,7 @@ async fn the_public_sees_neither_address_nor_account() {
         }
         let own = alice.get(&format!("/freelances/user/{}", alice.user_id)).await.expect(200);
         assert!(own["stripeAccountId"].as_str().unwrap().starts_with("acct_"));
+        assert_eq!(alice.get(&path).await.expect(200), own);
         acme.get(&format!("/freelances/user/{}", alice.user_id)).await.expect(403);
         app.anonymous().get(&format!("/freelances/user/{}", alice.user_id)).await.expect(401);
         app.anonymous().get("/freelances").await.expect(401);

@@ -17,11 +17,11 @@ use freehunt_domain::{
     users::{self, User},
 };
 use sqlx::PgConnection;
-use views::{FreelancePage, OwnFreelance, PublicFreelance};
+use views::{FreelancePage, FreelanceView, OwnFreelance};
 
 use crate::{
     error::{ApiError, ApiResult, ErrorBody},
-    extract::{Allowed, AllowedBody, ClientAddress, Created, PathId, Session, ValidBody},
+    extract::{Allowed, AllowedBody, ClientAddress, Created, MaybeSession, PathId, Session, ValidBody},
     routes::{
         closed,
         companies::{NOTHING_TO_DELETE, NOTHING_TO_UPDATE, OwnUserPath, assert_self},
@@ -96,20 +96,22 @@ pub async fn list_freelances(session: Session) -> ApiResult<()> {
     closed(&session)
 }
 
-/// One freelance's public profile.
-#[utoipa::path(get, path = "/freelances/{id}", tag = "freelances", params(("id" = FreelanceId, Path)), responses(
-        (status = 200, description = "The profile", body = PublicFreelance),
+/// One freelance's public profile; its owner sees more.
+#[utoipa::path(get, path = "/freelances/{id}", tag = "freelances", params(("id" = FreelanceId, Path)),
+    security((), ("session" = [])), responses(
+        (status = 200, description = "The profile, with what the asker may see", body = FreelanceView),
         (status = 400, description = "The id is no UUID", body = ErrorBody),
         (status = 404, description = "No such profile", body = ErrorBody)))]
 pub async fn get_freelance(
     State(state): State<AppState>,
+    MaybeSession(session): MaybeSession,
     PathId(id): PathId<FreelanceId>,
-) -> ApiResult<Json<PublicFreelance>> {
+) -> ApiResult<Json<FreelanceView>> {
     let mut connection = state.pool.acquire().await?;
     let freelance = queries::find_freelance(&mut connection, id).await?;
     let freelance = freelance.ok_or_else(|| ApiError::not_found("Freelance not found"))?;
     let (user, skills) = relations(&mut connection, &freelance).await?;
-    Ok(Json(PublicFreelance::new(freelance, user.username, skills)))
+    Ok(Json(FreelanceView::new(freelance, user, skills, session.map(|session| session.user_id))))
 }
 
 /// Changes what the body names of the session's own profile.

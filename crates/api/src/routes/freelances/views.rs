@@ -95,6 +95,24 @@ impl OwnFreelance {
     }
 }
 
+/// A profile with what the asker may see of it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum FreelanceView {
+    Own(OwnFreelance),
+    Public(PublicFreelance),
+}
+
+impl FreelanceView {
+    pub fn new(freelance: Freelance, user: User, skills: Vec<Skill>, asker: Option<UserId>) -> Self {
+        if asker == Some(freelance.user_id) {
+            Self::Own(OwnFreelance::new(freelance, user, skills))
+        } else {
+            Self::Public(PublicFreelance::new(freelance, user.username, skills))
+        }
+    }
+}
+
 /// One page of a search.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct FreelancePage {
