@@ -12,7 +12,7 @@ use freehunt_domain::{
 use crate::{
     error::{ApiError, ApiResult},
     extract::{Access, PathId, PathIds, Session},
-    routes::projects::access::OwnCompany,
+    routes::projects::access::CompanyOwner,
     state::AppState,
 };
 
@@ -107,7 +107,7 @@ impl Access for OwnCandidate {
 
 /// The applications to the postings of the session's own company.
 #[derive(Clone, Debug)]
-pub struct OwnCompanyCandidates(pub OwnCompany);
+pub struct OwnCompanyCandidates(pub CompanyOwner);
 
 impl Access for OwnCompanyCandidates {
     type Claim = (Session, CompanyId);
@@ -120,7 +120,7 @@ impl Access for OwnCompanyCandidates {
 
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let refusal = "Unauthorized: You can only view candidates for your own company";
-        OwnCompany::find(session, id, refusal, state).await.map(Self)
+        CompanyOwner::find(session, id, refusal, state).await.map(Self)
     }
 }
 

@@ -3,8 +3,9 @@
 use axum::{extract::FromRequestParts, http::request::Parts};
 use freehunt_domain::{
     companies, freelances,
-    ids::{CompanyId, FreelanceId, ProjectId},
-    policy::{self, Decision},
+    ids::{CompanyId, FreelanceId, JobPostingId, ProjectId},
+    job_postings,
+    policy::{self, Decision, JobPostingAction},
     projects::{Project, queries},
 };
 
@@ -48,12 +49,12 @@ impl Access for ProjectMember {
 
 /// The session's own company, named in the path.
 #[derive(Clone, Debug)]
-pub struct OwnCompany {
+pub struct CompanyOwner {
     pub company_id: CompanyId,
     pub session: Session,
 }
 
-impl OwnCompany {
+impl CompanyOwner {
     /// 403 with `refusal` for any other company, whether it exists or not.
     pub async fn find(session: Session, id: CompanyId, refusal: &'static str, state: &AppState) -> ApiResult<Self> {
         let mut connection = state.pool.acquire().await?;
@@ -80,7 +81,7 @@ impl Access for OwnCompanyProjects {
 
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let refusal = "Unauthorized: You can only view projects for your own company";
-        OwnCompany::find(session, id, refusal, state).await.map(|own| Self(own.session))
+        CompanyOwner::find(session, id, refusal, state).await.map(|own| Self(own.session))
     }
 }
 
@@ -104,5 +105,28 @@ impl Access for OwnFreelanceProjects {
             return Err(ApiError::forbidden("Unauthorized: You can only view your own projects"));
         }
         Ok(Self(session))
+    }
+}
+
+/// A posting that the session may see, if there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct PostingToAskAbout(pub Option<JobPostingId>);
+
+impl Access for PostingToAskAbout {
+    type Claim = (Session, JobPostingId);
+
+    async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
+        let session = Session::from_request_parts(parts, state).await?;
+        let PathId(id) = PathId::from_request_parts(parts, state).await?;
+        Ok((session, id))
+    }
+
+    async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+        let mut connection = state.pool.acquire().await?;
+        let actor = session.actor();
+        let found = job_postings::queries::find_facts(&mut connection, id, Some(actor.user_id)).await?;
+        let is_visible = found
+            .is_some_and(|(_, facts)| policy::job_posting(Some(actor), JobPostingAction::View, &facts).is_allowed());
+        Ok(Self(is_visible.then_some(id)))
     }
 }

@@ -3,24 +3,20 @@
 pub mod access;
 pub mod views;
 
-use axum::{
-    extract::{FromRequestParts, State},
-    http::request::Parts,
-    response::Json,
-};
+use axum::{extract::State, response::Json};
 use freehunt_domain::{
     ids::{CompanyId, FreelanceId, JobPostingId, ProjectId},
     projects::{self, queries},
 };
 
 use self::{
-    access::{OwnCompanyProjects, OwnFreelanceProjects, ProjectMember},
+    access::{OwnCompanyProjects, OwnFreelanceProjects, PostingToAskAbout, ProjectMember},
     views::{ListedProject, ProjectView},
 };
 use crate::{
     error::{ApiResult, ErrorBody},
-    extract::{Access, Allowed, Session, Text},
-    routes::{closed, job_postings::access::VisibleJobPosting},
+    extract::{Allowed, Session, Text},
+    routes::closed,
     state::AppState,
 };
 
@@ -107,32 +103,17 @@ pub async fn list_projects_of_freelance(
     list(&session, &state).await
 }
 
-/// A posting of which a session may know whether it became a project.
-pub struct PostingToAskAbout(VisibleJobPosting);
-
-impl Access for PostingToAskAbout {
-    type Claim = <VisibleJobPosting as Access>::Claim;
-
-    async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
-        Session::from_request_parts(parts, state).await?;
-        VisibleJobPosting::claim(parts, state).await
-    }
-
-    async fn grant(claim: Self::Claim, state: &AppState) -> ApiResult<Self> {
-        VisibleJobPosting::grant(claim, state).await.map(Self)
-    }
-}
-
-/// Whether a posting became a project, for whoever sees the posting.
+/// Whether a posting became a project. `false` also for a posting that the session may not see, as for one that does
+/// not exist.
 #[utoipa::path(get, path = "/projects/exists/job-posting/{jobPostingId}", tag = "projects",
     params(("jobPostingId" = JobPostingId, Path)), security(("session" = [])),
     responses((status = 200, description = "Whether it did", body = bool),
-        (status = 401, description = "No session", body = ErrorBody),
-        (status = 404, description = "No such posting for this session", body = ErrorBody)))]
+        (status = 401, description = "No session", body = ErrorBody)))]
 pub async fn project_exists(
     State(state): State<AppState>,
     Allowed(PostingToAskAbout(posting)): Allowed<PostingToAskAbout>,
 ) -> ApiResult<Text> {
+    let Some(id) = posting else { return Ok(Text(false)) };
     let mut connection = state.pool.acquire().await?;
-    Ok(Text(queries::exists_for_job_posting(&mut connection, posting.job_posting.id).await?))
+    Ok(Text(queries::exists_for_job_posting(&mut connection, id).await?))
 }

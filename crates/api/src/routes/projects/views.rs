@@ -20,7 +20,7 @@ use crate::number::Number;
 /// A user for themself.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct OwnUser {
+pub struct OwnPerson {
     id: UserId,
     #[schema(example = "alice@example.com")]
     email: String,
@@ -35,7 +35,7 @@ pub struct OwnUser {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum PersonView {
-    Own(OwnUser),
+    Own(OwnPerson),
     Other(Participant),
 }
 
@@ -45,14 +45,14 @@ impl PersonView {
             return Self::Other(Participant::of(&user));
         }
         let User { id, email, username, role, created_at, updated_at } = user;
-        Self::Own(OwnUser { id, email, username, role, created_at, updated_at })
+        Self::Own(OwnPerson { id, email, username, role, created_at, updated_at })
     }
 }
 
 /// A freelance's profile for a company it has to do with.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct FreelanceProfile {
+pub struct FreelanceSummary {
     id: FreelanceId,
     user_id: UserId,
     #[schema(example = "Alice")]
@@ -76,9 +76,9 @@ pub struct FreelanceProfile {
 /// A freelance's profile for its owner.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct OwnFreelanceProfile {
+pub struct OwnFreelanceSummary {
     #[serde(flatten)]
-    profile: FreelanceProfile,
+    summary: FreelanceSummary,
     /// The payout account at Stripe.
     stripe_account_id: Option<String>,
 }
@@ -87,14 +87,14 @@ pub struct OwnFreelanceProfile {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum FreelanceView {
-    Own(OwnFreelanceProfile),
-    Other(FreelanceProfile),
+    Own(OwnFreelanceSummary),
+    Other(FreelanceSummary),
 }
 
 impl FreelanceView {
     pub fn new(freelance: Freelance, viewer: UserId) -> Self {
         let is_own = freelance.user_id == viewer;
-        let profile = FreelanceProfile {
+        let summary = FreelanceSummary {
             id: freelance.id,
             user_id: freelance.user_id,
             first_name: freelance.first_name,
@@ -107,9 +107,9 @@ impl FreelanceView {
             updated_at: freelance.updated_at,
         };
         if is_own {
-            Self::Own(OwnFreelanceProfile { profile, stripe_account_id: freelance.stripe_account_id })
+            Self::Own(OwnFreelanceSummary { summary, stripe_account_id: freelance.stripe_account_id })
         } else {
-            Self::Other(profile)
+            Self::Other(summary)
         }
     }
 }
@@ -136,7 +136,7 @@ impl ApplicantView {
 /// A company for those it has to do with.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct CompanyProfile {
+pub struct CompanySummary {
     id: CompanyId,
     user_id: UserId,
     #[schema(example = "Acme SA")]
@@ -149,7 +149,7 @@ pub struct CompanyProfile {
     updated_at: Timestamp,
 }
 
-impl From<Company> for CompanyProfile {
+impl From<Company> for CompanySummary {
     fn from(company: Company) -> Self {
         let Company { id, user_id, name, description, address, siren, created_at, updated_at } = company;
         Self { id, user_id, name, description, address, siren, created_at, updated_at }
@@ -160,7 +160,7 @@ impl From<Company> for CompanyProfile {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct CompanyWithUser {
     #[serde(flatten)]
-    company: CompanyProfile,
+    company: CompanySummary,
     user: PersonView,
 }
 
@@ -243,7 +243,7 @@ impl PostingView {
 pub struct PostingWithCompany {
     #[serde(flatten)]
     posting: PostingView,
-    company: CompanyProfile,
+    company: CompanySummary,
 }
 
 impl PostingWithCompany {
