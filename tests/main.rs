@@ -1,6 +1,8 @@
 //! The end-to-end tests: both servers as they are shipped, over HTTP and Socket.IO, a database each.
 
 mod checkpoints;
+mod companies;
+mod freelances;
 mod health;
 mod job_postings;
 mod readme;
