@@ -1,0 +1,214 @@
+//! The registration form: exactly one user and one account, however it is interrupted.
+
+use freehunt_domain::users::Role;
+use freehunt_sandbox::{
+    authentik::{Behaviour, NewUser},
+    stand_in::Misbehaviour,
+};
+use freehunt_tests::{Answer, TestApp};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::{cookies_of, count, log_in, with_cookie};
+
+fn form(username: &str, role: &str) -> Value {
+    json!({ "email": format!("{username}@example.org"), "password": "Registered-1", "password_repeat": "Registered-1",
+        "role": role, "username": username })
+}
+
+async fn register(app: &TestApp, body: &Value) -> Answer {
+    app.anonymous().post("/auth/register", body.clone()).await
+}
+
+fn errors(answer: Answer) -> Value {
+    assert!(answer.set_cookies().is_empty());
+    let body = answer.expect(201);
+    assert_eq!((&body["success"], &body["cookies"]), (&json!(false), &json!([])));
+    body["response"]["response_errors"].clone()
+}
+
+async fn users_and_identities(app: &TestApp) -> (i64, i64, i64) {
+    (
+        count(app, r#"SELECT count(*) FROM "User""#).await,
+        count(app, "SELECT count(*) FROM identity").await,
+        count(app, "SELECT count(*) FROM pending_registration").await,
+    )
+}
+
+#[tokio::test]
+async fn a_new_user_is_signed_in_at_once() {
+    TestApp::run(async |app| {
+        for (enrolment_logs_in, name, role) in [(true, "alice", "FREELANCE"), (false, "acme", "COMPANY")] {
+            app.authentik.set_behaviour(Behaviour { enrolment_logs_in, ..Behaviour::default() });
+            let answer = register(app, &form(name, role)).await;
+            assert_eq!(answer.set_cookies().len(), 2);
+            let session = with_cookie(&app.anonymous(), &cookies_of(&answer));
+            assert_eq!(answer.expect(201)["response"], json!({ "component": "xak-flow-redirect", "to": "/" }));
+            let me = session.get("/auth/getme").await.expect(200);
+            assert_eq!((&me["username"], &me["role"]), (&json!(name), &json!(role)));
+            assert_eq!((&me["company"], &me["freelance"]), (&Value::Null, &Value::Null));
+        }
+        assert_eq!(users_and_identities(app).await, (2, 2, 0));
+    })
+    .await;
+}
+
+/// Fault case 22.
+#[tokio::test]
+async fn an_unknown_role_makes_no_account() {
+    TestApp::run(async |app| {
+        for role in [json!("ADMIN"), json!(""), json!(["COMPANY"]), json!("company"), Value::Null] {
+            let mut body = form("alice", "COMPANY");
+            body["role"] = role;
+            register(app, &body).await.expect(400);
+        }
+        let missing = register(app, &json!({})).await;
+        assert_eq!(
+            missing.message(),
+            "email must be a string\npassword must be a string\npassword_repeat must be a string\nrole must be a string\nusername must be a string"
+        );
+        assert!(app.authentik.controls().calls().is_empty());
+    })
+    .await;
+}
+
+/// Fault cases 7 and 20.
+#[tokio::test]
+async fn what_is_wrong_or_taken_here_costs_no_enrolment() {
+    TestApp::run(async |app| {
+        app.user("alice", Role::Freelance).await;
+        let change = |field: &str, value: &str| {
+            let mut body = form("carol", "COMPANY");
+            body[field] = json!(value);
+            body
+        };
+        let error = |text: &str, code: &str| json!([{ "string": text, "code": code }]);
+        let taken = errors(register(app, &change("email", "Alice@Example.org")).await);
+        assert_eq!(taken, json!({ "email": error("Email already taken", "invalid") }));
+        let taken = errors(register(app, &change("username", "ALICE")).await);
+        assert_eq!(taken, json!({ "username": error("Username is already taken.", "invalid") }));
+        let at = errors(register(app, &change("username", "alice@example.org")).await);
+        assert_eq!(at, json!({ "username": error("Username must not contain '@'.", "invalid") }));
+        let differ = errors(register(app, &change("password_repeat", "nope")).await);
+        assert_eq!(differ, json!({ "non_field_errors": error("Passwords don't match.", "invalid") }));
+        errors(register(app, &change("email", "no address")).await);
+        errors(register(app, &change("username", " ")).await);
+        assert!(app.authentik.controls().calls().is_empty());
+        assert_eq!(users_and_identities(app).await, (1, 1, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_taken_at_authentik_is_told_by_field_and_leaves_nothing() {
+    TestApp::run(async |app| {
+        let known = NewUser {
+            username: "alice".to_owned(),
+            email: "alice@example.org".to_owned(),
+            password: "Something-Else-1".to_owned(),
+            ..NewUser::default()
+        };
+        app.authentik.add_user(known).unwrap();
+        let refused = errors(register(app, &form("alice", "FREELANCE")).await);
+        assert_eq!(refused["email"][0]["string"], "Email already taken");
+        assert_eq!(users_and_identities(app).await, (0, 0, 0));
+        // A second time it looks like an interrupted attempt; the wrong password shows that it is not.
+        errors(register(app, &form("alice", "FREELANCE")).await);
+        assert_eq!(users_and_identities(app).await.0, 0);
+    })
+    .await;
+}
+
+/// An attempt that ended between the enrolment and the user.
+async fn interrupt(app: &TestApp, name: &str) {
+    let account = NewUser {
+        username: name.to_owned(),
+        email: format!("{name}@example.org"),
+        password: "Registered-1".to_owned(),
+        ..NewUser::default()
+    };
+    app.authentik.add_user(account).unwrap();
+    sqlx::query("INSERT INTO pending_registration (email, username, role, expires_at) VALUES ($1, $2, 'COMPANY', now() + interval '1 hour')")
+        .bind(format!("{name}@example.org"))
+        .bind(name)
+        .execute(&app.pool)
+        .await
+        .unwrap();
+}
+
+/// Fault case 21: the next login finishes.
+#[tokio::test]
+async fn a_login_finishes_an_interrupted_registration() {
+    TestApp::run(async |app| {
+        interrupt(app, "acme").await;
+        assert_eq!(log_in(app, "acme@example.org", "wrong").await.expect(201)["success"], false);
+        let answer = log_in(app, "acme@example.org", "Registered-1").await;
+        let session = with_cookie(&app.anonymous(), &cookies_of(&answer));
+        assert_eq!(session.get("/auth/getme").await.expect(200)["role"], "COMPANY");
+        assert_eq!(users_and_identities(app).await, (1, 1, 0));
+    })
+    .await;
+}
+
+/// Fault case 21: so does the same registration, but only with the same password.
+#[tokio::test]
+async fn the_same_registration_finishes_an_interrupted_one() {
+    TestApp::run(async |app| {
+        interrupt(app, "acme").await;
+        let mut stranger = form("acme", "COMPANY");
+        stranger["password"] = json!("Another-1");
+        stranger["password_repeat"] = json!("Another-1");
+        assert_eq!(errors(register(app, &stranger).await)["email"][0]["string"], "Email already taken");
+        assert_eq!(users_and_identities(app).await, (0, 0, 1));
+        let answer = register(app, &form("acme", "COMPANY")).await;
+        assert_eq!(answer.expect(201)["success"], true);
+        assert_eq!(users_and_identities(app).await, (1, 1, 0));
+    })
+    .await;
+}
+
+/// Fault case 21: the answer that said "enrolled" never arrived.
+#[tokio::test]
+async fn a_lost_answer_of_authentik_is_made_good_by_the_next_try() {
+    TestApp::run(async |app| {
+        let controls = app.authentik.controls();
+        controls.misbehave_on(Method::POST, "/api/v3/flows/executor/freehunt-enrollment/", 1, Misbehaviour::LoseAnswer);
+        let lost = register(app, &form("acme", "COMPANY")).await;
+        assert!(lost.headers.contains_key("retry-after"));
+        lost.expect(503);
+        assert_eq!(register(app, &form("acme", "COMPANY")).await.expect(201)["success"], true);
+        assert_eq!(users_and_identities(app).await, (1, 1, 0));
+        assert_eq!(app.authentik.users().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn authentik_being_away_leaves_only_an_attempt() {
+    TestApp::run(async |app| {
+        app.authentik.controls().fail_everything();
+        register(app, &form("acme", "COMPANY")).await.expect(503);
+        assert_eq!(users_and_identities(app).await, (0, 0, 1));
+        app.authentik.controls().recover();
+        freehunt_tests::eventually("the circuit is closed", async || {
+            register(app, &form("acme", "COMPANY")).await.status == StatusCode::CREATED.as_u16()
+        })
+        .await;
+        assert_eq!(users_and_identities(app).await, (1, 1, 0));
+    })
+    .await;
+}
+
+/// Two clicks, five clicks: one user, one account.
+#[tokio::test]
+async fn simultaneous_registrations_make_one_user() {
+    TestApp::run(async |app| {
+        let body = form("acme", "COMPANY");
+        let answers = futures_util::future::join_all((0..5).map(|_| register(app, &body))).await;
+        assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
+        assert!(answers.iter().any(|answer| answer.body["success"] == true), "{answers:?}");
+        let (users, identities, _) = users_and_identities(app).await;
+        assert_eq!((users, identities, app.authentik.users().len()), (1, 1, 1));
+    })
+    .await;
+}
