@@ -28,8 +28,9 @@ impl Credential {
     /// values of one name, and for what has an impossible form.
     pub fn of(headers: &HeaderMap, secure: bool) -> ApiResult<Self> {
         let invalid = || ApiError::unauthorized(INVALID_SESSION);
-        if let Some(authorization) = headers.get(header::AUTHORIZATION) {
-            return bearer(authorization.to_str().unwrap_or_default()).ok_or_else(invalid);
+        let authorization = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+        if let Some(token) = authorization.and_then(bearer) {
+            return token.ok_or_else(invalid);
         }
         if let Some(value) = only_cookie(headers, cookies::session_name(secure))? {
             return Token::parse(value).map(Self::Session).ok_or_else(invalid);
@@ -74,12 +75,16 @@ impl Credential {
     }
 }
 
-fn bearer(authorization: &str) -> Option<Credential> {
-    let (scheme, token) = authorization.split_once(' ')?;
+/// `None` for other schemes, which are a proxy's business; `Some(None)` for a bearer token of an impossible form.
+fn bearer(authorization: &str) -> Option<Option<Credential>> {
+    let (scheme, token) = authorization.split_once(' ').unwrap_or((authorization, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
     let token = token.trim();
     // A signed token has three parts; anything else needs no look at the provider's keys.
-    let well_formed = scheme.eq_ignore_ascii_case("bearer") && token.split('.').count() == 3;
-    well_formed.then(|| Credential::Bearer(SecretString::from(token.to_owned())))
+    let is_signed = token.split('.').count() == 3;
+    Some(is_signed.then(|| Credential::Bearer(SecretString::from(token.to_owned()))))
 }
 
 fn cookies_named<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h str> {
@@ -146,7 +151,14 @@ mod tests {
 
     #[test]
     fn a_bearer_token_must_look_signed() {
-        assert!(bearer("Bearer a.b.c").is_some() && bearer("bearer a.b.c").is_some());
-        assert!(bearer("Bearer abc").is_none() && bearer("Basic a.b.c").is_none() && bearer("a.b.c").is_none());
+        for good in ["Bearer a.b.c", "bearer  a.b.c"] {
+            assert!(matches!(bearer(good), Some(Some(Credential::Bearer(_)))), "{good}");
+        }
+        for bad in ["Bearer", "Bearer abc", "Bearer a.b.c.d"] {
+            assert!(matches!(bearer(bad), Some(None)), "{bad}");
+        }
+        for other in ["Basic a.b.c", "a.b.c", ""] {
+            assert!(bearer(other).is_none(), "{other}");
+        }
     }
 }
