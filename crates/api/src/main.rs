@@ -26,6 +26,18 @@ enum Command {
     Openapi,
     /// Print every setting with its default, as a Markdown table
     Settings,
+    /// Check everything the servers depend on, a line each: ok, or what to do
+    Check,
+    /// Bind the original's users to their accounts at Authentik
+    BindIdentities(commands::bind_identities::BindIdentitiesArguments),
+    /// Show, explain and retry what has to happen outside the database
+    Jobs(commands::jobs::JobsArguments),
+    /// Compare the ledger with Stripe; reports, and moves nothing
+    Reconcile,
+    /// Let a candidate be accepted on a posting the original published without a recorded payment
+    AllowAcceptance(commands::allow_acceptance::AllowAcceptanceArguments),
+    /// Make the avatars' bucket on a server like MinIO
+    BootstrapStorage,
     /// Show the audit trail, newest first
     Audit(commands::audit::AuditArguments),
 }
@@ -42,6 +54,12 @@ async fn main() -> ExitCode {
         Command::Healthcheck => commands::healthcheck::run().await,
         Command::Openapi => commands::print(&commands::openapi_json()),
         Command::Settings => commands::print(&Ok(freehunt_config::settings_markdown())),
+        Command::Check => commands::check::run().await,
+        Command::BindIdentities(arguments) => commands::bind_identities::run(arguments).await,
+        Command::Jobs(arguments) => commands::jobs::run(arguments).await,
+        Command::Reconcile => commands::reconcile::run().await,
+        Command::AllowAcceptance(arguments) => commands::allow_acceptance::run(arguments).await,
+        Command::BootstrapStorage => commands::bootstrap_storage::run().await,
         Command::Audit(arguments) => commands::audit::run(arguments).await,
     };
     match result {

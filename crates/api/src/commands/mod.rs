@@ -1,19 +1,26 @@
 //! The operator's commands. Each reads its configuration, does one thing, and says what it did or, in one line,
 //! why it could not.
 
+pub mod allow_acceptance;
 pub mod audit;
+pub mod bind_identities;
+pub mod bootstrap_storage;
+pub mod check;
 pub mod healthcheck;
+pub mod jobs;
 pub mod migrate;
+pub mod reconcile;
 pub mod seed;
 pub mod serve;
 
 use std::io::Write;
 
 use anyhow::Context;
-use freehunt_config::{DatabaseConfig, Source};
+use freehunt_config::{ApiConfig, DatabaseConfig, Source};
+use freehunt_domain::time::Clock;
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::logging;
+use crate::{logging, state::AppState};
 
 /// Writes a result to standard output.
 pub fn print(text: &anyhow::Result<String>) -> anyhow::Result<()> {
@@ -46,4 +53,11 @@ async fn connect(config: &DatabaseConfig) -> anyhow::Result<PgConnection> {
 /// A small pool for commands whose use cases begin transactions of their own.
 fn pool(config: &DatabaseConfig) -> PgPool {
     freehunt_domain::database::pool(config.options.clone(), 2, config.acquire_timeout)
+}
+
+/// Every client the server has, for commands that ask the outside world.
+fn state() -> anyhow::Result<AppState> {
+    let config = ApiConfig::load(&Source::process())?;
+    logging::warn_all(&config.warnings);
+    AppState::new(config, Clock::system())
 }

@@ -1,0 +1,157 @@
+//! `check`: everything the servers depend on, a line each: ok, or what to do.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use freehunt_domain::schema;
+
+use super::{print, state};
+use crate::state::AppState;
+
+/// No single check takes longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub async fn run() -> anyhow::Result<()> {
+    let state = state()?;
+    let mut failures = 0;
+    for (name, advice, result) in [
+        ("database", "start PostgreSQL, or correct DATABASE_URL", within(database(&state)).await),
+        ("schema", "run `freehunt-api migrate`", within(current_schema(&state)).await),
+        (
+            "rules",
+            "look at the rows named; an index is missing because they break its rule",
+            within(rules(&state)).await,
+        ),
+        ("identities", "run `freehunt-api bind-identities`", within(identities(&state)).await),
+        ("authentik", "correct AUTHENTIK_URL or the flow's name", within(authentik(&state)).await),
+        ("oidc", "correct OIDC_ISSUER (with its last slash) or apply the blueprint", within(oidc(&state)).await),
+        ("s3", "correct S3_URL and its keys, or run `freehunt-api bootstrap-storage`", within(storage(&state)).await),
+        ("stripe", "correct STRIPE_SECRET_KEY", within(stripe(&state)).await),
+        ("webhooks", "send Stripe's webhooks to <API_URL>/stripe/webhook", within(webhooks(&state)).await),
+        ("jobs", "run `freehunt-api jobs`", within(jobs(&state)).await),
+        ("names", "make the names resolve to the cluster", within(names(&state)).await),
+        ("cookies", "set COOKIE_DOMAIN to the domain the API and the messaging server share", cookies(&state)),
+    ] {
+        let line = match result {
+            Ok(detail) => format!("ok      {name:<11} {detail}"),
+            Err(error) => {
+                failures += 1;
+                format!("FAILED  {name:<11} {error:#} -> {advice}")
+            }
+        };
+        print(&Ok(line))?;
+    }
+    ensure!(failures == 0, "{failures} checks failed");
+    Ok(())
+}
+
+async fn within(check: impl Future<Output = anyhow::Result<String>>) -> anyhow::Result<String> {
+    tokio::time::timeout(PATIENCE, check).await.context("no answer in time")?
+}
+
+async fn database(state: &AppState) -> anyhow::Result<String> {
+    let version: String = sqlx::query_scalar("SHOW server_version").fetch_one(&state.pool).await?;
+    Ok(format!("PostgreSQL {version}"))
+}
+
+async fn current_schema(state: &AppState) -> anyhow::Result<String> {
+    let mut connection = state.pool.acquire().await?;
+    ensure!(schema::is_current(&mut connection).await?, "migrations are missing");
+    Ok("up to date".to_owned())
+}
+
+/// Indexes that the migration leaves out on a database that already breaks their rule.
+async fn rules(state: &AppState) -> anyhow::Result<String> {
+    for index in ["candidate_once_per_posting", "candidate_one_accepted"] {
+        let present: Option<String> =
+            sqlx::query_scalar("SELECT to_regclass($1)::text").bind(index).fetch_one(&state.pool).await?;
+        ensure!(present.is_some(), "the index {index} is missing");
+    }
+    Ok("every guard is in place".to_owned())
+}
+
+async fn identities(state: &AppState) -> anyhow::Result<String> {
+    let unbound: i64 = sqlx::query_scalar(
+        r#"SELECT count(*) FROM "User" u WHERE NOT EXISTS (SELECT FROM identity i WHERE i.user_id = u."id")"#,
+    )
+    .fetch_one(&state.pool)
+    .await?;
+    ensure!(unbound == 0, "{unbound} users are bound to no account at Authentik and cannot log in");
+    Ok("every user is bound".to_owned())
+}
+
+async fn authentik(state: &AppState) -> anyhow::Result<String> {
+    let component = state.authentik.check().await?;
+    Ok(format!("the login flow begins with {component}"))
+}
+
+async fn oidc(state: &AppState) -> anyhow::Result<String> {
+    state.oidc.check().await?;
+    Ok("discovery and keys were read".to_owned())
+}
+
+async fn storage(state: &AppState) -> anyhow::Result<String> {
+    state.storage.check().await?;
+    Ok(format!("bucket {}", state.config.s3.bucket))
+}
+
+async fn stripe(state: &AppState) -> anyhow::Result<String> {
+    let balance = state.stripe.get_balance().await?;
+    let configured = state.config.stripe.live_mode;
+    ensure!(balance.livemode == configured, "the key's mode and the account's mode differ");
+    Ok(if configured { "live mode" } else { "test mode" }.to_owned())
+}
+
+async fn webhooks(state: &AppState) -> anyhow::Result<String> {
+    let secrets = state.config.stripe.webhook_secrets.len();
+    let (received, unprocessed): (i64, i64) = sqlx::query_as(
+        "SELECT count(*), count(*) FILTER (WHERE processed_at IS NULL AND received_at < now() - interval '15 minutes')
+         FROM stripe_event",
+    )
+    .fetch_one(&state.pool)
+    .await?;
+    ensure!(unprocessed == 0, "{unprocessed} events wait for more than 15 minutes");
+    Ok(format!("{secrets} signing secret(s), {received} events received"))
+}
+
+async fn jobs(state: &AppState) -> anyhow::Result<String> {
+    let (dead, stuck): (i64, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE state = 'DEAD'),
+                count(*) FILTER (WHERE state = 'READY' AND created_at < now() - interval '15 minutes') FROM job",
+    )
+    .fetch_one(&state.pool)
+    .await?;
+    ensure!(dead == 0 && stuck == 0, "{dead} dead jobs, {stuck} waiting for more than 15 minutes");
+    Ok("none dead, none stuck".to_owned())
+}
+
+/// The names a browser uses must resolve.
+async fn names(state: &AppState) -> anyhow::Result<String> {
+    let frontend = &state.config.frontend;
+    let mut hosts =
+        vec![frontend.url.host_str(), frontend.api_url.host_str(), state.config.authentik.public_url.host_str()];
+    let socket = frontend.cookie_domain.as_ref().map(|domain| format!("socket.{domain}"));
+    hosts.push(socket.as_deref());
+    let mut hosts: Vec<&str> = hosts.into_iter().flatten().collect();
+    hosts.dedup();
+    let mut unknown = Vec::new();
+    for host in &hosts {
+        if tokio::net::lookup_host((*host, 443)).await.is_err() {
+            unknown.push(*host);
+        }
+    }
+    if !unknown.is_empty() {
+        bail!("{} cannot be resolved", unknown.join(", "));
+    }
+    Ok(hosts.join(", "))
+}
+
+/// The socket cookie reaches the messaging server only when its domain covers the API's name.
+fn cookies(state: &AppState) -> anyhow::Result<String> {
+    let frontend = &state.config.frontend;
+    let secure = if frontend.secure_cookies { "Secure" } else { "not Secure (plain http)" };
+    let Some(domain) = &frontend.cookie_domain else { return Ok(format!("host-only, {secure}")) };
+    let host = frontend.api_url.host_str().unwrap_or_default();
+    ensure!(host == domain || host.ends_with(&format!(".{domain}")), "{host} is not below {domain}");
+    Ok(format!("shared below {domain}, {secure}"))
+}
