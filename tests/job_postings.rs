@@ -420,6 +420,26 @@ async fn a_paid_posting_is_not_deleted() {
 }
 
 #[tokio::test]
+async fn deleting_closes_an_open_payment_page() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[50_000]).await;
+        let payment = json!({
+            "successUrl": format!("{}/project/payment-success", freehunt_tests::settings::FRONTEND),
+            "cancelUrl": format!("{}/dashboard/job-postings", freehunt_tests::settings::FRONTEND),
+            "customerEmail": acme.email,
+        });
+        let opened = acme.post(&format!("/job-postings/{posting}/create-payment"), payment).await.expect(201);
+        acme.delete(&format!("/job-postings/{posting}")).await.expect(200);
+        let expired = "SELECT count(*) FROM payment_session WHERE job_posting_id = $1 AND status = 'EXPIRED'";
+        freehunt_tests::eventually("the payment page is closed", async || count(app, expired, posting.0).await == 1)
+            .await;
+        app.stripe.pay(opened["sessionId"].as_str().unwrap()).unwrap_err();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_user_lists_only_its_own_postings() {
     TestApp::run(async |app| {
         let (acme, globex, bob) = (app.company("acme").await, app.company("globex").await, app.freelance("bob").await);
