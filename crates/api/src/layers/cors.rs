@@ -1,6 +1,11 @@
 //! CORS: the frontend's origins exactly, with credentials; never reflected, and present on errors too.
 
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::{
+    extract::Request,
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::Response,
+};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub fn cors(allowed_origins: &[String]) -> CorsLayer {
@@ -11,4 +16,15 @@ pub fn cors(allowed_origins: &[String]) -> CorsLayer {
         .allow_methods([Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::POST, Method::DELETE])
         .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, HeaderName::from_static("idempotency-key")])
         .expose_headers([header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
+}
+
+/// A preflight has no content, and says so, as the original does.
+pub async fn answer_preflights_with_204(request: Request, next: Next) -> Response {
+    let is_preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = next.run(request).await;
+    if is_preflight && response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    response
 }
