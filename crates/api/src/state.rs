@@ -53,8 +53,8 @@ impl Deref for AppState {
 /// Authentik's own flow that ends a session; it is there in every installation.
 const INVALIDATION_FLOW: &str = "default-invalidation-flow";
 
-/// Images decoded at once; each may need some 160 MB for a moment at the pixel limit.
-const IMAGE_WORKERS: usize = 2;
+/// Images decoded at once. One leaves a core of a small machine to requests, and keeps a flood of uploads under 256 MB.
+const IMAGE_WORKERS: usize = 1;
 
 impl AppState {
     /// Makes every client. Nothing is connected yet, so this fails only for impossible settings.

@@ -25,7 +25,7 @@ use crate::error::{ApiError, ApiResult};
 const LARGEST_FILES_AT_ONCE: usize = 8;
 const MEMORY_UNIT: usize = 1024;
 /// How long a request waits for memory.
-const WAIT_LIMIT: Duration = Duration::from_secs(15);
+const WAIT_LIMIT: Duration = Duration::from_secs(20);
 /// How long nothing may arrive.
 const IDLE_LIMIT: Duration = Duration::from_secs(5);
 /// How long the whole body may take; 5 MB in this time are 2 Mbit/s.
