@@ -95,6 +95,7 @@ pub struct Oidc {
 
 impl Oidc {
     /// Makes no call; discovery happens at first use.
+    #[expect(clippy::disallowed_methods, reason = "the default of the clock that with_clock injects")]
     pub fn new(settings: OidcSettings) -> Result<Self, BuildError> {
         Self::with_clock(settings, Arc::new(Utc::now))
     }
