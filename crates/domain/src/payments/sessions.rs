@@ -15,35 +15,26 @@ use crate::{
     jobs::{Job, enqueue},
 };
 
-/// What is to be done about a session that Stripe may not have made yet.
-#[derive(Clone, Debug)]
-pub enum Creation {
-    /// Ask Stripe, with the session's key, which is noted as used.
-    Ask(PaymentSession),
-    /// Nothing: it was made, or nobody wants it any more.
-    Settled,
-}
-
-/// Decides whether Stripe is to be asked, and notes that its key goes out now.
-pub async fn begin_creation(pool: &PgPool, id: PaymentSessionId) -> Result<Creation, sqlx::Error> {
+/// The session to ask Stripe for, with its key noted as used; `None` when it was made, or nobody wants it any more.
+pub async fn begin_creation(pool: &PgPool, id: PaymentSessionId) -> Result<Option<PaymentSession>, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let Some(posting) = find_session(&mut transaction, id).await?.map(|session| session.job_posting_id) else {
-        return Ok(Creation::Settled);
+        return Ok(None);
     };
     let posting = lock_job_posting(&mut transaction, posting).await?;
-    let Some(session) = lock_session(&mut transaction, id).await? else { return Ok(Creation::Settled) };
+    let Some(session) = lock_session(&mut transaction, id).await? else { return Ok(None) };
     if session.status != SessionStatus::Creating {
-        return Ok(Creation::Settled);
+        return Ok(None);
     }
     let wanted = posting.is_some_and(|posting| posting.status == JobPostingStatus::PendingPayment);
     if !wanted && session.key_used_at.is_none() {
         update_expired(&mut transaction, id, None).await?;
         transaction.commit().await?;
-        return Ok(Creation::Settled);
+        return Ok(None);
     }
     update_key_used(&mut transaction, id).await?;
     transaction.commit().await?;
-    Ok(Creation::Ask(session))
+    Ok(Some(session))
 }
 
 /// Stripe made the session. When the posting was given up meanwhile, the session is to be expired.

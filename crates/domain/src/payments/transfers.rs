@@ -32,7 +32,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum TransferStep {
     /// Ask Stripe with the intent's key, which is noted as used. `look_up_first`: the key may be too old to be kept.
-    Ask { intent: TransferIntent, look_up_first: bool },
+    Ask { intent: Box<TransferIntent>, look_up_first: bool },
     /// A dispute about the money is open: later.
     Frozen,
     /// Nothing.
@@ -59,7 +59,7 @@ pub async fn next_transfer_step(
     let look_up_first = intent.key_used_at.is_some_and(|used| now - used > KEY_LIFETIME);
     update_key_used(&mut transaction, id).await?;
     transaction.commit().await?;
-    Ok(TransferStep::Ask { intent, look_up_first })
+    Ok(TransferStep::Ask { intent: Box::new(intent), look_up_first })
 }
 
 /// Stripe made the transfer. A second telling of the same one changes nothing.

@@ -7,7 +7,7 @@ use freehunt_domain::{
     payments::{
         PaymentSession,
         queries::sessions::update_next_key,
-        sessions::{Creation, begin_creation, record_checkout_created, record_checkout_ended},
+        sessions::{begin_creation, record_checkout_created, record_checkout_ended},
     },
 };
 use freehunt_stripe::{CheckoutRequest, CheckoutSession, StripeError};
@@ -18,7 +18,7 @@ use crate::{JobContext, Setback, provider::SESSION_KEY};
 const CLOCK_DIFFERENCE: i64 = 300;
 
 pub async fn run(context: &JobContext, id: PaymentSessionId) -> Result<(), Setback> {
-    let Creation::Ask(session) = begin_creation(&context.pool, id).await? else { return Ok(()) };
+    let Some(session) = begin_creation(&context.pool, id).await? else { return Ok(()) };
     match context.stripe.create_checkout_session(&request(&session), &session.idempotency_key).await {
         Ok(made) => record_made(context, id, &made).await,
         Err(error) if error.is_final() && !error.is_idempotency_mismatch() => {

@@ -36,8 +36,8 @@ pub struct CreatePayment {
 
 impl Validate for CreatePayment {
     const FIELDS: &'static [Field] = &[
-        Field::required("successUrl", &[Rule::IsString, Rule::MaxLength(2000)]),
-        Field::required("cancelUrl", &[Rule::IsString, Rule::MaxLength(2000)]),
+        Field::required("successUrl", &[Rule::IsString, Rule::Limit(2000)]),
+        Field::required("cancelUrl", &[Rule::IsString, Rule::Limit(2000)]),
         Field::optional("customerEmail", &[Rule::IsString]),
     ];
     const UNKNOWN: Unknown = Unknown::Ignore;

@@ -108,8 +108,9 @@ pub async fn cancel_job_posting(
     owned.session.require_confirmed()?;
     let (id, actor) = (owned.job_posting.id, owned.session.user_id);
     let canceled = payments::cancel(&state.pool, id, actor, body.reason.as_deref()).await?;
+    let answer = describe(&state, canceled).await?;
     state.jobs.wake();
-    Ok(Created(describe(&state, canceled).await?))
+    Ok(Created(answer))
 }
 
 /// What has been canceled stays so; only the refund's fate is still to be told.

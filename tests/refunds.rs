@@ -1,0 +1,273 @@
+//! Money that goes back: on cancellation, by hand, and what an operator sees of differences.
+
+use freehunt_domain::payments::{allow_acceptance, retry_refund};
+use freehunt_jobs::reconcile::reconcile;
+use freehunt_sandbox::stand_in::Misbehaviour;
+use freehunt_tests::{TestApp, eventually};
+use futures_util::future::join_all;
+use http::{Method, StatusCode};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::money::{books_agree, cancel, execute, jobs_are_done, status_becomes, value};
+
+const REFUNDS: &str = "/v1/refunds";
+const INTENT: &str = "SELECT status FROM refund_intent WHERE job_posting_id = $1";
+const REFUND_ID: &str = r#"SELECT "stripeRefundId" FROM "JobPosting" WHERE "id" = $1"#;
+
+/// Fault case 121.
+#[tokio::test]
+async fn parallel_cancellations_refund_once() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.published_posting(&acme, &[45_050]).await;
+        let answers = join_all((0..10).map(|_| cancel(&acme, posting))).await;
+        let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 201);
+        assert_eq!((won.len(), lost.iter().filter(|answer| answer.status == 409).count()), (1, 9));
+        let refund = app.stripe.books().refunds[0].clone();
+        assert_eq!(
+            won[0].body,
+            json!({
+                "success": true, "message": "Job posting has been canceled and refund has been processed",
+                "refundId": refund.id, "refundAmount": 450.5, "refundStatus": "succeeded"
+            })
+        );
+        assert_eq!(app.stripe.books().refunds.len(), 1);
+        assert_eq!(value(app, REFUND_ID, posting.0).await, Some(refund.id));
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Fault case 122: the answer is lost, or a failure is stored under the key.
+#[tokio::test]
+async fn a_lost_refund_is_made_once() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let lost = app.published_posting(&acme, &[10_000]).await;
+        app.stripe.controls().misbehave_on(Method::POST, REFUNDS, usize::MAX, Misbehaviour::LoseAnswer);
+        let pending = cancel(&acme, lost).await.expect(201);
+        assert_eq!(pending["refundStatus"], "pending");
+        assert_eq!(pending["refundAmount"], 100);
+        assert!(pending.get("refundId").is_none());
+        app.stripe.controls().recover();
+        eventually("the refund is entered", async || value(app, INTENT, lost.0).await.as_deref() == Some("SUCCEEDED"))
+            .await;
+
+        let stored = app.published_posting(&acme, &[20_000]).await;
+        app.stripe.store_500_after_work_for_next(REFUNDS);
+        assert_eq!(cancel(&acme, stored).await.expect(201)["refundStatus"], "succeeded");
+
+        let undone = app.published_posting(&acme, &[30_000]).await;
+        app.stripe.store_500_for_next(REFUNDS);
+        cancel(&acme, undone).await.expect(201);
+        jobs_are_done(app).await;
+        for posting in [lost, stored, undone] {
+            assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("SUCCEEDED"));
+            assert!(value(app, REFUND_ID, posting.0).await.is_some());
+        }
+        assert_eq!(app.stripe.books().refunds.len(), 3);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Fault case 123.
+#[tokio::test]
+async fn a_refund_made_by_hand_before_is_recorded_as_done() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.published_posting(&acme, &[10_000]).await;
+        app.stripe.webhooks_enabled(false);
+        let payment = app.stripe.books().payment_intents[0].id.clone();
+        let refund = app.stripe.refund_from_dashboard(&payment, None).unwrap();
+        let canceled = cancel(&acme, posting).await.expect(201);
+        assert_eq!(canceled["refundStatus"], "succeeded");
+        assert_eq!(canceled["refundId"], refund);
+        assert_eq!(app.stripe.books().refunds.len(), 1);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Part of it was refunded by hand: the rest goes back.
+#[tokio::test]
+async fn a_partial_refund_by_hand_is_taken_into_account() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let known = app.published_posting(&acme, &[10_000]).await;
+        let payment = app.stripe.books().payment_intents[0].id.clone();
+        app.stripe.refund_from_dashboard(&payment, Some(3_000)).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert_eq!(app.posting_status(known).await, "PUBLISHED");
+        assert_eq!(cancel(&acme, known).await.expect(201)["refundAmount"], 70);
+
+        let unknown = app.published_posting(&acme, &[10_000]).await;
+        app.stripe.webhooks_enabled(false);
+        let payment = app.stripe.books().payment_intents[1].id.clone();
+        app.stripe.refund_from_dashboard(&payment, Some(3_000)).unwrap();
+        assert_eq!(cancel(&acme, unknown).await.expect(201)["refundStatus"], "succeeded");
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// The dashboard refunds a published posting: it ends, unless somebody works on it.
+#[tokio::test]
+async fn a_full_refund_by_hand_cancels_a_posting_without_candidate() {
+    TestApp::run(async |app| {
+        let (acme, alice) = (app.company("acme").await, app.freelance("alice").await);
+        let free = app.published_posting(&acme, &[10_000]).await;
+        let refund = app.stripe.refund_from_dashboard(&app.stripe.books().payment_intents[0].id, None).unwrap();
+        status_becomes(app, free, "CANCELED").await;
+        assert_eq!(value(app, REFUND_ID, free.0).await, Some(refund));
+
+        let taken = app.published_posting(&acme, &[20_000]).await;
+        app.accepted_project(taken, &alice, &acme).await;
+        app.stripe.refund_from_dashboard(&app.stripe.books().payment_intents[1].id, None).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert_eq!(app.posting_status(taken).await, "PUBLISHED");
+        let checkpoint = app.checkpoint_ids(taken).await[0];
+        crate::money::advance(&acme, checkpoint).await.expect(409);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// The bank takes its time, then refuses: an operator hears of it and may try again.
+#[tokio::test]
+async fn a_refund_that_fails_later_can_be_repeated() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.published_posting(&acme, &[10_000]).await;
+        app.stripe.keep_refunds_pending(true);
+        let pending = cancel(&acme, posting).await.expect(201);
+        assert_eq!(pending["refundStatus"], "pending");
+        let first = app.stripe.books().refunds[0].id.clone();
+        assert_eq!(pending["refundId"], first.as_str());
+        books_agree(app).await;
+        app.stripe.set_refund_status(&first, "failed").unwrap();
+        eventually("the failure is known", async || value(app, INTENT, posting.0).await.as_deref() == Some("FAILED"))
+            .await;
+        app.stripe.keep_refunds_pending(false);
+        let intent: Uuid = sqlx::query_scalar("SELECT id FROM refund_intent").fetch_one(&app.pool).await.unwrap();
+        assert!(retry_refund(&app.state.pool, intent.into()).await.unwrap());
+        jobs_are_done(app).await;
+        assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("SUCCEEDED"));
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert_eq!(app.stripe.books().refunds.iter().filter(|refund| refund.counts()).count(), 1);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Stripe refuses for good: the cancellation stays, and says whom to ask.
+#[tokio::test]
+async fn a_refused_refund_points_to_support() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.published_posting(&acme, &[10_000]).await;
+        let body = json!({ "error": { "type": "invalid_request_error", "code": "charge_disputed", "message": "no" } });
+        let refused = Misbehaviour::Answer {
+            status: StatusCode::BAD_REQUEST,
+            content_type: "application/json",
+            body: body.to_string(),
+        };
+        app.stripe.controls().misbehave_on(Method::POST, REFUNDS, 1, refused);
+        assert_eq!(
+            cancel(&acme, posting).await.expect(201),
+            json!({
+                "success": true,
+                "message": "Job posting has been canceled, but there was an issue processing the refund. Please contact support."
+            })
+        );
+        assert_eq!(app.posting_status(posting).await, "CANCELED");
+        assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("FAILED"));
+        books_agree(app).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_over_or_taken_cannot_be_canceled() {
+    TestApp::run(async |app| {
+        let (acme, alice) = (app.company("acme").await, app.freelance("alice").await);
+        let taken = app.published_posting(&acme, &[10_000]).await;
+        app.accepted_project(taken, &alice, &acme).await;
+        cancel(&acme, taken).await.expect(409);
+        let can = acme.get(&format!("/job-postings/{taken}/can-be-cancelled")).await.expect(200);
+        assert_eq!(can, json!({ "canBeCancelled": false }));
+        for status in ["EXPIRED", "REJECTED"] {
+            let over = app.unpaid_posting(&acme, &[10_000]).await;
+            sqlx::query(r#"UPDATE "JobPosting" SET "status" = $2::"JobPostingStatus" WHERE "id" = $1"#)
+                .bind(over.0)
+                .bind(status)
+                .execute(&app.pool)
+                .await
+                .unwrap();
+            let refused = cancel(&acme, over).await;
+            assert_eq!(refused.message(), "Cannot cancel a job posting that is already expired or rejected");
+            refused.expect(409);
+        }
+        let body = acme.post(&format!("/job-postings/{taken}/cancel"), json!({ "reason": 5 })).await;
+        assert_eq!(body.message(), "reason must be shorter than or equal to 500 characters\nreason must be a string");
+        assert!(app.stripe.books().refunds.is_empty());
+    })
+    .await;
+}
+
+/// D8: a posting of the original's, published without a recorded payment.
+#[tokio::test]
+async fn a_legacy_posting_needs_an_operators_word() {
+    TestApp::run(async |app| {
+        let (acme, alice) = (app.company("acme").await, app.freelance("alice").await);
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        execute(app, r#"UPDATE "JobPosting" SET "status" = 'PUBLISHED'"#).await;
+        execute(app, r#"INSERT INTO legacy_publication (job_posting_id) SELECT "id" FROM "JobPosting""#).await;
+        let application = json!({ "freelanceId": alice.freelance_id(), "jobPostingId": posting, "status": "PENDING" });
+        let candidate = alice.post("/candidates/", application).await.expect(201);
+        let path = format!("/candidates/{}/company", candidate["id"].as_str().unwrap());
+        acme.put(&path, json!({ "status": "ACCEPTED" })).await.expect(409);
+        assert!(allow_acceptance(&app.state.pool, posting, "test").await.unwrap());
+        acme.put(&path, json!({ "status": "ACCEPTED" })).await.expect(200);
+
+        let other = app.unpaid_posting(&acme, &[10_000]).await;
+        sqlx::query(r#"UPDATE "JobPosting" SET "status" = 'PAID' WHERE "id" = $1"#)
+            .bind(other.0)
+            .execute(&app.pool)
+            .await
+            .unwrap();
+        acme.post(&format!("/job-postings/{other}/publish"), json!({})).await.expect(409);
+        assert_eq!(cancel(&acme, other).await.expect(201)["message"], "Job posting has been canceled successfully");
+    })
+    .await;
+}
+
+/// Fault case 124.
+#[tokio::test]
+async fn differences_are_reported_and_nothing_is_moved() {
+    TestApp::run(async |app| {
+        app.stripe.webhooks_enabled(false);
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        app.stripe.pay(&crate::money::open_session(&acme, posting).await).unwrap();
+        let mut connection = app.pool.acquire().await.unwrap();
+        let report = reconcile(&app.state.stripe, &mut connection).await.unwrap();
+        assert_eq!(report.mismatches.iter().map(|mismatch| mismatch.what).collect::<Vec<_>>(), ["payment"]);
+        execute(app, "UPDATE payment_session SET updated_at = now() - interval '61 seconds'").await;
+        app.state.jobs.sweep().await.unwrap();
+        status_becomes(app, posting, "PUBLISHED").await;
+        let payment = app.stripe.books().payment_intents[0].id.clone();
+        app.stripe.refund_from_dashboard(&payment, Some(1_000)).unwrap();
+        execute(app, "UPDATE payment_session SET amount_subtotal_cents = 9999").await;
+        app.stripe.controls().forget_calls();
+        let report = reconcile(&app.state.stripe, &mut connection).await.unwrap();
+        assert_eq!(report.mismatches.iter().map(|mismatch| mismatch.what).collect::<Vec<_>>(), ["price", "refunds"]);
+        assert_eq!(report.violations.iter().map(|violation| violation.invariant).collect::<Vec<_>>(), ["I10"]);
+        assert!(app.stripe.controls().calls().iter().all(|call| call.method == Method::GET));
+    })
+    .await;
+}

@@ -1,0 +1,288 @@
+//! `/stripe/webhook`: what is taken for Stripe's, stored once and applied once, in any order.
+
+use freehunt_domain::ids::JobPostingId;
+use freehunt_sandbox::stripe::CustomEvent;
+use freehunt_stripe::webhook;
+use freehunt_tests::{Persona, TestApp, settings};
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::money::{
+    books_agree, jobs_are_done, open_session, outcome_of, send_signed, send_webhook, status_becomes, text, value,
+};
+
+/// A paid session whose webhooks were never sent; the posting and the event's body.
+async fn untold_payment(app: &TestApp, owner: &Persona) -> (JobPostingId, String) {
+    app.stripe.webhooks_enabled(false);
+    let posting = app.unpaid_posting(owner, &[10_000]).await;
+    app.stripe.pay(&open_session(owner, posting).await).unwrap();
+    (posting, app.stripe.events_of("checkout.session.completed").pop().unwrap().body)
+}
+
+async fn count(app: &TestApp, statement: &'static str) -> i64 {
+    sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
+}
+
+/// Fault case 80.
+#[tokio::test]
+async fn an_event_told_a_hundred_times_is_applied_once() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let (posting, body) = untold_payment(app, &acme).await;
+        let answers = join_all((0..100).map(|_| send_webhook(app, &body))).await;
+        for answer in answers {
+            assert_eq!(answer.expect(200), json!({ "message": "Webhook received" }));
+        }
+        status_becomes(app, posting, "PUBLISHED").await;
+        jobs_are_done(app).await;
+        assert_eq!(count(app, "SELECT count(*) FROM stripe_event").await, 1);
+        assert_eq!(count(app, "SELECT count(*) FROM ledger_entry").await, 1);
+        assert_eq!(count(app, r#"SELECT count(*) FROM "Log" WHERE "action" = 'publish'"#).await, 1);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Fault case 81.
+#[tokio::test]
+async fn two_events_about_one_session_make_one_transition() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let (posting, body) = untold_payment(app, &acme).await;
+        let mut other: Value = serde_json::from_str(&body).unwrap();
+        other["id"] = json!("evt_other");
+        other["type"] = json!("checkout.session.async_payment_succeeded");
+        let other = other.to_string();
+        let (one, two) = tokio::join!(send_webhook(app, &body), send_webhook(app, &other));
+        one.expect(200);
+        two.expect(200);
+        status_becomes(app, posting, "PUBLISHED").await;
+        jobs_are_done(app).await;
+        assert_eq!(count(app, r#"SELECT count(*) FROM "Log" WHERE "action" = 'publish'"#).await, 1);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Fault case 82.
+#[tokio::test]
+async fn expired_and_completed_may_come_in_any_order() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        for expired_first in [true, false] {
+            let (posting, completed) = untold_payment(app, &acme).await;
+            let event: Value = serde_json::from_str(&completed).unwrap();
+            let mut expired = event.clone();
+            expired["id"] = json!(format!("evt_expired_{expired_first}"));
+            expired["type"] = json!("checkout.session.expired");
+            let expired_id = text(&expired, "id");
+            if expired_first {
+                send_webhook(app, &expired.to_string()).await.expect(200);
+                assert_eq!(outcome_of(app, &expired_id).await, "expired");
+                send_webhook(app, &completed).await.expect(200);
+            } else {
+                send_webhook(app, &completed).await.expect(200);
+                status_becomes(app, posting, "PUBLISHED").await;
+                send_webhook(app, &expired.to_string()).await.expect(200);
+                assert_eq!(outcome_of(app, &expired_id).await, "ignored: it had ended before");
+            }
+            status_becomes(app, posting, "PUBLISHED").await;
+            assert_eq!(app.stripe.books().refunds.len(), 0);
+        }
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Fault cases 83 and 86.
+#[tokio::test]
+async fn what_stripe_did_not_sign_is_refused() {
+    TestApp::run(async |app| {
+        let body = r#"{"id":"evt_1","object":"event","type":"customer.created","data":{"object":{}}}"#;
+        let now = app.state.clock.now().timestamp();
+        let good = webhook::sign(body.as_bytes(), settings::WEBHOOK_SECRET, now);
+        let other = webhook::sign(body.as_bytes(), "whsec_other", now);
+        let prefix = "Webhook Error: Webhook signature verification failed";
+        for (signature, text) in [
+            ("", "No stripe-signature header value was provided."),
+            ("garbage", "Unable to extract timestamp and signatures from header"),
+            (good.replace("v1=", "v0=").as_str(), "No signatures found with expected scheme"),
+            (other.as_str(), "No signatures found matching the expected signature for payload."),
+            (good.replace("v1=", "v1=00").as_str(), "No signatures found matching the expected signature for payload."),
+        ] {
+            let answer = send_signed(app, body, signature).await;
+            assert!(answer.text.starts_with(&format!("{prefix}{text}")), "{signature}: {}", answer.text);
+            assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8");
+            answer.expect(400);
+        }
+        send_signed(app, &body.replace(',', ", "), &good).await.expect(400);
+        assert_eq!(count(app, "SELECT count(*) FROM stripe_event").await, 0);
+        send_signed(app, body, &good).await.expect(200);
+    })
+    .await;
+}
+
+/// Fault case 84.
+#[tokio::test]
+async fn old_and_future_signatures_are_refused() {
+    TestApp::run(async |app| {
+        for (offset, status) in [(-301, 400), (302, 400), (-298, 200), (298, 200)] {
+            let body = json!({ "id": format!("evt_{offset}"), "type": "x", "data": { "object": {} } }).to_string();
+            let time = app.state.clock.now().timestamp() + offset;
+            let answer = send_signed(app, &body, &webhook::sign(body.as_bytes(), settings::WEBHOOK_SECRET, time)).await;
+            assert_eq!(answer.status, status, "{offset}: {}", answer.text);
+        }
+    })
+    .await;
+}
+
+/// Fault case 87, and the recorded answers to other bodies.
+#[tokio::test]
+async fn large_bodies_and_other_content_types_are_handled() {
+    TestApp::run(async |app| {
+        let large = json!({ "id": "evt_large", "type": "x", "data": { "object": { "text": "é".repeat(300_000) } } });
+        assert!(large.to_string().len() > 600_000);
+        send_webhook(app, &large.to_string()).await.expect(200);
+        let huge = json!({ "id": "evt_huge", "type": "x", "data": { "object": { "text": "e".repeat(1_100_000) } } });
+        send_webhook(app, &huge.to_string()).await.expect(413);
+
+        let body = r#"{"id":"evt_plain","type":"x"}"#;
+        let signature = webhook::sign(body.as_bytes(), settings::WEBHOOK_SECRET, app.state.clock.now().timestamp());
+        let stripe = app.anonymous();
+        let plain = stripe
+            .request(Method::POST, "/stripe/webhook")
+            .header("content-type", "text/plain")
+            .header("stripe-signature", &signature)
+            .body(body);
+        let answer = stripe.answer(plain).await;
+        assert_eq!(answer.text, "Webhook Error: Webhook signature verification failedNo webhook payload was provided.");
+        answer.expect(400);
+        send_webhook(app, "[1, 2]").await.expect(400);
+        send_webhook(app, "not json").await.expect(400);
+        assert_eq!(count(app, "SELECT count(*) FROM stripe_event").await, 1);
+    })
+    .await;
+}
+
+/// Fault case 88.
+#[tokio::test]
+async fn events_of_the_other_mode_are_ignored() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let (posting, body) = untold_payment(app, &acme).await;
+        let mut live: Value = serde_json::from_str(&body).unwrap();
+        live["livemode"] = json!(true);
+        send_webhook(app, &live.to_string()).await.expect(200);
+        assert_eq!(count(app, "SELECT count(*) FROM stripe_event").await, 0);
+        assert_eq!(app.posting_status(posting).await, "PENDING_PAYMENT");
+    })
+    .await;
+}
+
+/// Fault case 91.
+#[tokio::test]
+async fn unknown_events_are_kept_and_have_no_effect() {
+    TestApp::run(async |app| {
+        for (id, kind) in [("evt_a", "customer.created"), ("evt_b", "something.of.the.future")] {
+            send_webhook(app, &json!({ "id": id, "type": kind, "data": { "object": { "id": "x" } } }).to_string())
+                .await
+                .expect(200);
+            assert_eq!(outcome_of(app, id).await, "ignored: not of interest");
+        }
+        for kind in [
+            "checkout.session.completed",
+            "charge.refunded",
+            "charge.dispute.created",
+            "account.updated",
+            "transfer.reversed",
+            "refund.failed",
+            "checkout.session.expired",
+        ] {
+            let id = format!("evt_{kind}");
+            send_webhook(app, &json!({ "id": id, "type": kind, "data": { "object": {} } }).to_string())
+                .await
+                .expect(200);
+            assert!(outcome_of(app, &id).await.contains("no identifier"), "{kind}");
+        }
+    })
+    .await;
+}
+
+/// An event of another version may tell little: Stripe is asked for the rest.
+#[tokio::test]
+async fn a_partial_event_is_completed_by_asking() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let (posting, body) = untold_payment(app, &acme).await;
+        let whole: Value = serde_json::from_str(&body).unwrap();
+        let id = text(&whole["data"]["object"], "id");
+        let partial = json!({
+            "id": "evt_partial", "api_version": "2019-01-01", "type": "checkout.session.completed",
+            "data": { "object": { "id": id } }
+        });
+        send_webhook(app, &partial.to_string()).await.expect(200);
+        status_becomes(app, posting, "PUBLISHED").await;
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Sessions that others make on the same Stripe account are not ours, and neither are forged ones.
+#[tokio::test]
+async fn sessions_of_others_are_ignored() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let object = json!({
+            "id": "cs_of_somebody", "payment_status": "paid", "status": "complete", "amount_subtotal": 50,
+            "amount_total": 50, "currency": "eur", "livemode": false, "payment_intent": null,
+            "metadata": { "type": "job_posting_payment", "jobPostingId": posting },
+        });
+        let event = app.stripe.send_custom_event(CustomEvent::new("checkout.session.completed", object));
+        assert!(outcome_of(app, &event).await.starts_with("ignored"));
+        assert_eq!(app.posting_status(posting).await, "PENDING_PAYMENT");
+    })
+    .await;
+}
+
+/// Fault case 92: what could not be stored is not acknowledged, and the next delivery is applied.
+#[tokio::test]
+async fn an_event_that_cannot_be_stored_is_not_acknowledged() {
+    TestApp::run_with(freehunt_tests::TestOptions::default().with("DATABASE_ACQUIRE_TIMEOUT_MS", "300"), async |app| {
+        let acme = app.company("acme").await;
+        let (posting, body) = untold_payment(app, &acme).await;
+        let mut held = Vec::new();
+        while let Ok(connection) = app.state.pool.acquire().await {
+            held.push(connection);
+        }
+        send_webhook(app, &body).await.expect(503);
+        drop(held);
+        assert_eq!(count(app, "SELECT count(*) FROM stripe_event").await, 0);
+        send_webhook(app, &body).await.expect(200);
+        status_becomes(app, posting, "PUBLISHED").await;
+    })
+    .await;
+}
+
+/// An account's events overtake each other: the account itself says how it stands.
+#[tokio::test]
+async fn account_events_are_read_from_the_account() {
+    TestApp::run(async |app| {
+        let alice = app.freelance("alice").await;
+        let active = "SELECT transfers_active::text FROM payout_account WHERE freelance_id = $1";
+        let account =
+            value(app, "SELECT stripe_account_id FROM payout_account WHERE freelance_id = $1", alice.freelance_id().0)
+                .await
+                .unwrap();
+        let lying = json!({ "id": account, "capabilities": { "transfers": "inactive" }, "details_submitted": false });
+        let event = app.stripe.send_event("account.updated", lying);
+        assert_eq!(outcome_of(app, &event).await, "account recorded");
+        assert_eq!(value(app, active, alice.freelance_id().0).await.as_deref(), Some("true"));
+        app.stripe.restrict(&account).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert_eq!(value(app, active, alice.freelance_id().0).await.as_deref(), Some("false"));
+    })
+    .await;
+}
