@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod companies;
+mod documents;
 mod freelances;
 mod health;
 mod job_postings;
@@ -9,3 +10,4 @@ mod readme;
 mod schema;
 mod seed;
 mod skills;
+mod upload;
