@@ -11,17 +11,29 @@ use crate::auth::{age_confirmations, cookies_of, count, with_cookie};
 
 fn location(answer: &Answer) -> Url {
     assert_eq!(answer.status, 303, "{}", answer.text);
-    answer.headers["location"].to_str().unwrap().parse().unwrap()
+    answer.headers["location"]
+        .to_str()
+        .expect("the answer names an address")
+        .parse()
+        .expect("the answer names an address")
 }
 
 /// What a browser does between the two: Authentik knows it, and sends it back with a code.
 async fn authorize(app: &TestApp, to: &Url, username: &str) -> String {
     let cookie = format!("authentik_session={}", app.authentik.session_for(username));
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let answer = client.get(to.clone()).header("cookie", cookie).send().await.unwrap();
-    let back: Url = answer.headers()["location"].to_str().unwrap().parse().unwrap();
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("Authentik answers with the callback");
+    let answer =
+        client.get(to.clone()).header("cookie", cookie).send().await.expect("Authentik answers with the callback");
+    let back: Url = answer.headers()["location"]
+        .to_str()
+        .expect("Authentik answers with the callback")
+        .parse()
+        .expect("Authentik answers with the callback");
     assert_eq!(back.path(), "/auth/oidc/callback");
-    format!("{}?{}", back.path(), back.query().unwrap())
+    format!("{}?{}", back.path(), back.query().expect("Authentik answers with the callback"))
 }
 
 /// A whole login; the browser with its session.
@@ -38,7 +50,7 @@ fn error_of(answer: &Answer) -> String {
     assert!(answer.set_cookies().is_empty());
     let to = location(answer);
     assert!(to.as_str().starts_with(&format!("{}/login?", settings::FRONTEND)), "{to}");
-    to.query_pairs().find(|(name, _)| name == "error").unwrap().1.into_owned()
+    to.query_pairs().find(|(name, _)| name == "error").expect("the address names an error").1.into_owned()
 }
 
 #[tokio::test]

@@ -6,13 +6,24 @@ use http::Method;
 use serde_json::json;
 
 async fn log_out_from(persona: &Persona, headers: &[(&str, &str)]) -> u16 {
-    let mut request = persona.request(Method::POST, "/auth/logout").json(&json!({})).build().unwrap();
+    let mut request = persona
+        .request(Method::POST, "/auth/logout")
+        .json(&json!({}))
+        .build()
+        .expect("the request is well formed and answered");
     request.headers_mut().remove("origin");
     for (name, value) in headers {
-        let name: http::HeaderName = name.parse().unwrap();
-        request.headers_mut().insert(name, value.parse().unwrap());
+        let name: http::HeaderName = name.parse().expect("the request is well formed and answered");
+        request.headers_mut().insert(name, value.parse().expect("the request is well formed and answered"));
     }
-    reqwest::Client::builder().build().unwrap().execute(request).await.unwrap().status().as_u16()
+    reqwest::Client::builder()
+        .build()
+        .expect("the request is well formed and answered")
+        .execute(request)
+        .await
+        .expect("the request is well formed and answered")
+        .status()
+        .as_u16()
 }
 
 /// Fault case 41.

@@ -16,7 +16,10 @@ async fn try_from(persona: &Persona, address: &str, email: &str, password: &str)
 fn code(answer: Answer) -> String {
     let body = answer.expect(201);
     assert_eq!(body["success"], false);
-    body["response"]["response_errors"]["non_field_errors"][0]["code"].as_str().unwrap().to_owned()
+    body["response"]["response_errors"]["non_field_errors"][0]["code"]
+        .as_str()
+        .expect("the refusal has a code")
+        .to_owned()
 }
 
 /// Fault case 17.

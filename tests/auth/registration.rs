@@ -127,13 +127,13 @@ async fn interrupt(app: &TestApp, name: &str) {
         password: "Registered-1".to_owned(),
         ..NewUser::default()
     };
-    app.authentik.add_user(account).unwrap();
+    app.authentik.add_user(account).expect("the attempt is new");
     sqlx::query("INSERT INTO pending_registration (email, username, role, expires_at) VALUES ($1, $2, 'COMPANY', now() + interval '1 hour')")
         .bind(format!("{name}@example.org"))
         .bind(name)
         .execute(&app.pool)
         .await
-        .unwrap();
+        .expect("the attempt is new");
 }
 
 /// Fault case 21: the next login finishes.
