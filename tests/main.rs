@@ -1,13 +1,16 @@
 //! The end-to-end tests: both servers as they are shipped, over HTTP and Socket.IO, a database each.
 
+mod auth;
 mod checkpoints;
 mod companies;
 mod documents;
 mod freelances;
 mod health;
 mod job_postings;
+mod oidc;
 mod readme;
 mod schema;
 mod seed;
 mod skills;
 mod upload;
+mod users;
