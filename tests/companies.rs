@@ -247,3 +247,31 @@ async fn ids_in_paths_are_hyphenated_uuids() {
     })
     .await;
 }
+
+/// As recorded from the original, but for the text on too many or other characters, which it accepts.
+#[tokio::test]
+async fn the_texts_are_the_originals() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let path = format!("/companies/{}", acme.company_id());
+        let cases = [
+            (json!({ "siren": "1" }), json!(["siren must be longer than or equal to 9 characters"])),
+            (
+                json!({ "siren": null }),
+                json!(["siren must be longer than or equal to 9 characters", "siren must be a string"]),
+            ),
+            (json!({ "siren": "1234567890" }), json!(["siren must be exactly 9 digits"])),
+            (json!({ "siren": "12345678x" }), json!(["siren must be exactly 9 digits"])),
+            (json!({ "name": null }), json!(["name must be a string"])),
+        ];
+        for (body, texts) in cases {
+            assert_eq!(acme.patch(&path, body).await.expect(400)["message"], texts);
+        }
+        let mut body = company_of(&acme);
+        body["siren"] = json!("x");
+        body["userId"] = json!("11111111-1111-9111-8111-111111111111");
+        let texts = json!(["siren must be longer than or equal to 9 characters", "userId must be a UUID"]);
+        assert_eq!(acme.post("/companies", body).await.expect(400)["message"], texts);
+    })
+    .await;
+}

@@ -387,3 +387,49 @@ async fn bad_searches_are_refused() {
     })
     .await;
 }
+
+/// As recorded from the original, which forgets about a missing job title, and wants a seniority
+/// above 0.
+#[tokio::test]
+async fn the_texts_are_the_originals() {
+    TestApp::run(async |app| {
+        let alice = app.user("alice", Role::Freelance).await;
+        let missing = alice.post("/freelances", json!({})).await.expect(400);
+        let texts = json!([
+            "firstName must be longer than or equal to 2 characters", "firstName must be a string",
+            "lastName must be longer than or equal to 2 characters", "lastName must be a string",
+            "jobTitle must be a string", "averageDailyRate must be a positive number",
+            "seniority must not be less than 0", "location must be a string", "userId must be a UUID"
+        ]);
+        assert_eq!(missing["message"], texts);
+        let wrong = json!({
+            "firstName": 1, "lastName": "A", "jobTitle": "Développeuse Rust", "averageDailyRate": "450", "seniority": -2,
+            "location": null, "skillIds": "x", "userId": "x"
+        });
+        let texts = json!([
+            "firstName must be longer than or equal to 2 and shorter than or equal to 25 characters",
+            "firstName must be a string", "lastName must be longer than or equal to 2 characters",
+            "averageDailyRate must be a positive number", "seniority must not be less than 0",
+            "location must be a string", "each value in skillIds must be a UUID", "skillIds must be an array",
+            "userId must be a UUID"
+        ]);
+        assert_eq!(alice.post("/freelances", wrong).await.expect(400)["message"], texts);
+        let emoji = with(with(profile_of(&alice), "firstName", json!("😀")), "lastName", json!("😀".repeat(26)));
+        let texts = json!([
+            "firstName must be longer than or equal to 2 and shorter than or equal to 25 characters",
+            "lastName must be shorter than or equal to 25 characters"
+        ]);
+        assert_eq!(alice.post("/freelances", emoji).await.expect(400)["message"], texts);
+
+        let created = alice.post("/freelances", profile_of(&alice)).await.expect(201);
+        let path = format!("/freelances/{}", created["id"].as_str().unwrap());
+        for field in ["firstName", "lastName", "jobTitle", "averageDailyRate", "seniority", "location"] {
+            alice.patch(&path, json!({ field: null })).await.expect(400);
+        }
+        alice.patch(&path, json!({ "skillIds": null, "stripeAccountId": null })).await.expect(200);
+        let search = app.anonymous().post("/freelances/search", json!({ "take": "10" })).await.expect(400);
+        let texts = ["take must not be less than 1", "take must be a number conforming to the specified constraints"];
+        assert_eq!(search["message"], json!(texts));
+    })
+    .await;
+}
