@@ -20,7 +20,7 @@ async fn conversation(app: &TestApp, sender: &Persona, receiver: &Persona) {
         .bind(receiver.user_id.0)
         .execute(&app.pool)
         .await
-        .unwrap();
+        .expect("the conversation is new");
 }
 
 /// Fault case 78: the registration form tries again.

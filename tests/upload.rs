@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 /// What a browser reads from the address: content type and bytes.
 pub async fn shown(url: &Value) -> (String, Vec<u8>) {
     let _installed = rustls::crypto::ring::default_provider().install_default();
-    let browser = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = browser.get(url.as_str().expect("an address")).send().await.unwrap();
+    let browser = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let answer = browser.get(url.as_str().expect("an address")).send().await.expect("an answer");
     assert_eq!(answer.status(), 200, "{url} is served");
     assert_eq!(answer.headers()[CACHE_CONTROL], "public, max-age=31536000, immutable");
-    let content_type = answer.headers()[TYPE].to_str().unwrap().to_owned();
-    (content_type, answer.bytes().await.unwrap().to_vec())
+    let content_type = answer.headers()[TYPE].to_str().expect("text").to_owned();
+    (content_type, answer.bytes().await.expect("a body").to_vec())
 }
 
 /// What the jobs of the server work with.
@@ -38,7 +38,10 @@ fn surroundings(app: &TestApp) -> JobContext {
 }
 
 async fn count(app: &TestApp, table: &str) -> i64 {
-    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).fetch_one(&app.pool).await.unwrap()
+    sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+        .fetch_one(&app.pool)
+        .await
+        .expect("a count")
 }
 
 /// Fault cases 65 and 70: neither the name nor the label of a file decides on anything.

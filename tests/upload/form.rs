@@ -59,7 +59,7 @@ pub async fn send(persona: &Persona, method: Method, path: &str, content_type: &
 pub fn picture(format: ImageFormat, shade: u8) -> Vec<u8> {
     let image = RgbImage::from_fn(40, 30, |x, y| Rgb([shade, (x * 6) as u8, (y * 8) as u8]));
     let mut file = Cursor::new(Vec::new());
-    DynamicImage::ImageRgb8(image).write_to(&mut file, format).unwrap();
+    DynamicImage::ImageRgb8(image).write_to(&mut file, format).expect("a picture in memory");
     file.into_inner()
 }
 

@@ -16,14 +16,14 @@ const LIMIT: usize = 5 * 1024 * 1024;
 
 /// A connection of our own, with the head of an upload sent.
 async fn begin(app: &TestApp, persona: &Persona, length: &str) -> TcpStream {
-    let address = app.url.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let address = app.url.strip_prefix("http://").expect("an http address");
+    let mut stream = TcpStream::connect(address).await.expect("the server accepts");
     let head = format!(
         "POST /upload HTTP/1.1\r\nHost: {address}\r\nOrigin: {}\r\nCookie: {}\r\nContent-Type: {CONTENT_TYPE}\r\n{length}\r\n\r\n",
         settings::FRONTEND,
         persona.cookie,
     );
-    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(head.as_bytes()).await.expect("the head is sent");
     stream
 }
 
