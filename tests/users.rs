@@ -87,7 +87,7 @@ async fn only_the_user_name_can_be_changed() {
             alice.patch(&own, body).await.expect(400);
         }
         alice.patch(&own, json!({})).await.expect(200);
-        alice.patch(&format!("/users/{}", bob.user_id), json!({ "username": "x" })).await.expect(404);
+        alice.patch(&format!("/users/{}", bob.user_id), json!({ "username": "x" })).await.expect(403);
         app.anonymous().patch(&own, json!({ "username": "x" })).await.expect(401);
     })
     .await;
