@@ -64,14 +64,17 @@ pub async fn decide(
 ) -> Result<Decided, DecideError> {
     let mut transaction = pool.begin().await?;
     let unlocked = queries::find_candidate(&mut transaction, id).await?.ok_or(DecideError::NotFound)?;
+    // A decision is final, so a repetition needs no lock.
+    if unlocked.status == decision.status() {
+        return repeat(&mut transaction, unlocked).await;
+    }
     let job_posting = job_postings::queries::lock_job_posting(&mut transaction, unlocked.job_posting_id)
         .await?
         .ok_or(DecideError::NotFound)?;
     let candidates = queries::lock_candidates_of_job_posting(&mut transaction, job_posting.id).await?;
     let candidate = candidates.iter().find(|candidate| candidate.id == id).cloned().ok_or(DecideError::NotFound)?;
     if candidate.status == decision.status() {
-        let project_id = find_project(&mut transaction, &candidate).await?;
-        return Ok(Decided { candidate, project_id });
+        return repeat(&mut transaction, candidate).await;
     }
     let is_chosen = candidates.iter().any(|other| other.status == CandidateStatus::Accepted && other.id != id);
     let project_id = match decision {
@@ -90,11 +93,15 @@ pub async fn decide(
     Ok(Decided { candidate, project_id })
 }
 
-async fn find_project(connection: &mut PgConnection, candidate: &Candidate) -> Result<Option<ProjectId>, sqlx::Error> {
-    if candidate.status != CandidateStatus::Accepted {
-        return Ok(None);
-    }
-    job_postings::queries::find_project_id(connection, candidate.job_posting_id).await
+/// What an earlier, same decision made.
+async fn repeat(connection: &mut PgConnection, candidate: Candidate) -> Result<Decided, DecideError> {
+    let project_id = match candidate.status {
+        CandidateStatus::Accepted => {
+            job_postings::queries::find_project_id(connection, candidate.job_posting_id).await?
+        }
+        CandidateStatus::Pending | CandidateStatus::Rejected => None,
+    };
+    Ok(Decided { candidate, project_id })
 }
 
 /// What the audit trail keeps.
