@@ -28,12 +28,16 @@ use crate::{
 /// An application.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "jobPostingId": "550e8400-e29b-41d4-a716-446655440000",
+    "freelanceId": "7b2d3e7a-5c1f-4b0e-9d7e-3f1a2b4c5d6e",
+    "status": "PENDING",
+}))]
 pub struct CreateCandidate {
     job_posting_id: JobPostingId,
     /// The session's own profile.
     freelance_id: FreelanceId,
     /// Must be `PENDING`.
-    #[schema(example = "PENDING")]
     status: CandidateStatus,
 }
 
@@ -153,9 +157,9 @@ pub async fn get_candidate_of_freelance(
 
 /// A company's decision.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(example = json!({ "status": "ACCEPTED" }))]
 pub struct DecideCandidate {
     /// `ACCEPTED` or `REJECTED`.
-    #[schema(example = "ACCEPTED")]
     status: CandidateStatus,
 }
 

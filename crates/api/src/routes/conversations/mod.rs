@@ -22,6 +22,10 @@ use crate::{
 /// A conversation to begin.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "senderId": "550e8400-e29b-41d4-a716-446655440000",
+    "receiverId": "7b2d3e7a-5c1f-4b0e-9d7e-3f1a2b4c5d6e",
+}))]
 pub struct CreateConversation {
     /// A project of the two users that has no conversation yet.
     project_id: Option<ProjectId>,
@@ -163,6 +167,10 @@ pub async fn get_conversation_of_project(
 /// Whom to talk with. Other properties are ignored.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "senderId": "550e8400-e29b-41d4-a716-446655440000",
+    "receiverId": "7b2d3e7a-5c1f-4b0e-9d7e-3f1a2b4c5d6e",
+}))]
 pub struct FindOrCreateConversation {
     /// The session's own user; may be left out.
     sender_id: Option<UserId>,
