@@ -3,12 +3,16 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use freehunt_domain::{
+    chat_events,
     jobs::{Job, enqueue},
+    messages,
     payments::queries::{
         events::list_stranded_events, refunds::list_stranded_refunds, sessions::list_silent_open_sessions,
         sessions::list_stranded_creations, transfers::list_stranded_transfers,
     },
+    sessions::sweep_expired,
 };
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -80,11 +84,16 @@ impl Jobs {
 
     /// Forgets what nobody needs any more.
     async fn tidy(&self) -> Result<(), Setback> {
+        let now = self.context().clock.now();
         {
             let mut connection = self.context().pool.acquire().await?;
             queue::delete_old_jobs(&mut connection).await?;
+            sweep_expired(&mut connection).await?;
+            // Far longer than any socket is replayed to, or any client repeats a request.
+            chat_events::delete_events_until(&mut connection, now - TimeDelta::days(1)).await?;
+            messages::queries::delete_requests_until(&mut connection, now - TimeDelta::days(2)).await?;
         }
-        collect_orphans(self.context(), self.context().clock.now()).await?;
+        collect_orphans(self.context(), now).await?;
         Ok(())
     }
 }
