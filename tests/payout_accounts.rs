@@ -2,7 +2,7 @@
 
 use freehunt_domain::users::Role;
 use freehunt_sandbox::stand_in::Misbehaviour;
-use freehunt_tests::{Persona, TestApp};
+use freehunt_tests::{Persona, TestApp, settings};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -43,8 +43,11 @@ async fn an_account_is_made_once_and_confirmed() {
         assert_eq!(app.stripe.books().accounts[0].metadata["freelanceId"], alice.freelance_id().to_string());
         let link = app.stripe.controls().calls_to(Method::POST, "/v1/account_links").remove(0);
         let form = String::from_utf8(link.body.to_vec()).unwrap();
-        assert!(form.contains("stripe_return%3Dsuccess") && form.contains(&account), "{form}");
-        assert!(form.contains("return_url=http%3A%2F%2Flocalhost%3A5173%2Fprofile%2Ffreelance"), "{form}");
+        let return_url = format!(
+            "return_url={}/profile/freelance?stripe_return%3Dsuccess%26account_id%3D{account}",
+            settings::FRONTEND
+        );
+        assert!(form.contains(&return_url), "{form}");
         // Stored at creation, so that no race with the return from Stripe can lose it.
         let profile = alice.get(&format!("/freelances/user/{}", alice.user_id)).await.expect(200);
         assert_eq!(profile["stripeAccountId"], account.as_str());

@@ -3,22 +3,12 @@
 use sqlx::PgPool;
 
 pub use super::queries::events::NewEvent;
-use super::queries::events::{find_event, insert_event};
-use crate::{
-    ids::JobId,
-    jobs::{Job, enqueue},
-};
+use super::queries::events::insert_event;
+use crate::{ids::JobId, jobs::Job};
 
-/// Stores an event and enqueues its processing, in one transaction. `None` for one that was processed before.
+/// Stores an event together with the job that processes it. `None` for one that is here already: its job is enqueued
+/// or done, and the sweep looks after the rest.
 pub async fn store(pool: &PgPool, event: &NewEvent<'_>) -> Result<Option<JobId>, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
-    if !insert_event(&mut transaction, event).await? {
-        let stored = find_event(&mut transaction, event.id).await?;
-        if stored.is_some_and(|stored| stored.is_processed) {
-            return Ok(None);
-        }
-    }
-    let job = enqueue(&mut transaction, &Job::ProcessStripeEvent { event_id: event.id.to_owned() }).await?;
-    transaction.commit().await?;
-    Ok(Some(job))
+    let mut connection = pool.acquire().await?;
+    insert_event(&mut connection, event, &Job::ProcessStripeEvent { event_id: event.id.to_owned() }).await
 }

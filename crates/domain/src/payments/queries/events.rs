@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use crate::{ids::JobId, jobs::Job};
+
 /// An event as it came.
 #[derive(Clone, Debug)]
 pub struct NewEvent<'a> {
@@ -14,20 +16,31 @@ pub struct NewEvent<'a> {
     pub payload: &'a Value,
 }
 
-/// Stores the event; `false` when it is there already.
-pub async fn insert_event(connection: &mut PgConnection, event: &NewEvent<'_>) -> Result<bool, sqlx::Error> {
-    let inserted = sqlx::query!(
-        r#"INSERT INTO stripe_event (id, type, created_at, live_mode, payload) VALUES ($1, $2, $3, $4, $5)
-           ON CONFLICT (id) DO NOTHING"#,
+/// Stores the event and enqueues its processing; `None` when it was stored before.
+///
+/// One statement, and so one transaction and one round trip: Stripe waits for it.
+pub async fn insert_event(
+    connection: &mut PgConnection,
+    event: &NewEvent<'_>,
+    job: &Job,
+) -> Result<Option<JobId>, sqlx::Error> {
+    let payload = serde_json::to_value(job).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query_scalar!(
+        r#"WITH stored AS (
+               INSERT INTO stripe_event (id, type, created_at, live_mode, payload) VALUES ($1, $2, $3, $4, $5)
+               ON CONFLICT (id) DO NOTHING RETURNING id)
+           INSERT INTO job (kind, payload, unique_key) SELECT $6, $7, $8 FROM stored RETURNING id AS "id: JobId""#,
         event.id,
         event.event_type,
         event.created_at,
         event.live_mode,
         event.payload,
+        job.kind(),
+        payload,
+        job.unique_key(),
     )
-    .execute(connection)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
+    .fetch_optional(connection)
+    .await
 }
 
 /// A stored event.
