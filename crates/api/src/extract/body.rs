@@ -57,7 +57,8 @@ fn check_content(headers: &HeaderMap, is_empty: bool) -> ApiResult<()> {
     if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
         && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
-        return unsupported("unsupported content encoding".to_owned());
+        let name: String = String::from_utf8_lossy(encoding.as_bytes()).to_lowercase().chars().take(50).collect();
+        return unsupported(format!("unsupported content encoding \"{name}\""));
     }
     let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
         return if is_empty { Ok(()) } else { unsupported("Content-Type must be application/json".to_owned()) };

@@ -11,24 +11,32 @@ use uuid::{Uuid, Variant};
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
     pub name: &'static str,
-    /// Whether the field may be absent or `null`.
+    /// Whether the field may be absent.
     pub optional: bool,
+    /// Whether `null` is the same as absent.
+    pub nullable: bool,
     /// In the order of the texts.
     pub rules: &'static [Rule],
 }
 
 impl Field {
     pub const fn required(name: &'static str, rules: &'static [Rule]) -> Self {
-        Self { name, optional: false, rules }
+        Self { name, optional: false, nullable: false, rules }
     }
 
+    /// May be absent or `null`.
     pub const fn optional(name: &'static str, rules: &'static [Rule]) -> Self {
-        Self { name, optional: true, rules }
+        Self { name, optional: true, nullable: true, rules }
+    }
+
+    /// May be absent, but not `null`: changes of what always has a value.
+    pub const fn not_null(name: &'static str, rules: &'static [Rule]) -> Self {
+        Self { name, optional: true, nullable: false, rules }
     }
 
     /// Known and ignored: clients of the original send it.
     pub const fn ignored(name: &'static str) -> Self {
-        Self { name, optional: true, rules: &[] }
+        Self { name, optional: true, nullable: true, rules: &[] }
     }
 }
 
@@ -49,14 +57,18 @@ pub enum Rule {
     Length(usize, usize),
     MinLength(usize),
     MaxLength(usize),
+    /// A limit of this server's own on a text; of another type's faults the original's rules tell.
+    Limit(usize),
     IsEmail,
     IsUuid,
     IsEnum(&'static [&'static str]),
     IsBoolean,
     IsNumber,
+    /// Of a number; beside a rule that asks for one.
     IsInteger,
     IsPositive,
     Min(f64),
+    /// Of a number; beside a rule that asks for one.
     Max(f64),
     /// Euros with at most two decimals, up to 999 999.99; the value becomes integer cents.
     IsMoney,
@@ -90,38 +102,36 @@ impl Rule {
             Self::IsEnum(names) => text.is_some_and(|text| names.contains(&text)),
             Self::IsBoolean => value.is_boolean(),
             Self::IsNumber | Self::IsMoney => number.is_some_and(f64::is_finite),
+            Self::Limit(most) => characters.is_none_or(|count| count <= most),
             Self::IsInteger => {
-                number.is_some_and(|number| number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX))
+                number.is_none_or(|number| number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX))
             }
             Self::IsPositive => number.is_some_and(|number| number > 0.0),
             Self::Min(least) => number.is_some_and(|number| number >= least),
-            Self::Max(most) => number.is_some_and(|number| number <= most),
+            Self::Max(most) => number.is_none_or(|number| number <= most),
             Self::IsDate | Self::IsIso8601 => text.is_some_and(|text| super::body::parse_date(text).is_some()),
             Self::IsArray => items.is_some(),
             Self::EachString => items.is_some_and(|items| items.iter().all(Value::is_string)),
             Self::EachUuid => {
                 items.is_some_and(|items| items.iter().all(|item| item.as_str().is_some_and(is_body_uuid)))
             }
-            Self::EachMaxLength(most) => items.is_some_and(|items| {
+            Self::EachMaxLength(most) => items.is_none_or(|items| {
                 items.iter().all(|item| item.as_str().is_none_or(|text| text.chars().count() <= most))
             }),
             Self::MaxItems(most) => items.is_none_or(|items| items.len() <= most),
-            Self::IsSiren => text.is_some_and(|text| text.len() == 9 && text.bytes().all(|byte| byte.is_ascii_digit())),
+            Self::IsSiren => text.is_some_and(|text| text.len() == SIREN_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit())),
             Self::IsUrl => text.is_some_and(|text| url::Url::parse(text).is_ok()),
         }
     }
 
-    fn text(self, field: &str) -> String {
+    /// What the original says of `value`, which breaks this rule.
+    fn text(self, field: &str, value: &Value) -> String {
         match self {
             Self::IsString => format!("{field} must be a string"),
             Self::NotEmpty | Self::NotBlank => format!("{field} should not be empty"),
-            Self::Length(least, most) => {
-                format!(
-                    "{field} must be longer than or equal to {least} and shorter than or equal to {most} characters"
-                )
-            }
+            Self::Length(least, most) => length_text(field, value, least, most),
             Self::MinLength(least) => format!("{field} must be longer than or equal to {least} characters"),
-            Self::MaxLength(most) => format!("{field} must be shorter than or equal to {most} characters"),
+            Self::MaxLength(most) | Self::Limit(most) => format!("{field} must be shorter than or equal to {most} characters"),
             Self::IsEmail => format!("{field} must be an email"),
             Self::IsUuid => format!("{field} must be a UUID"),
             Self::IsEnum(names) => format!("{field} must be one of the following values: {}", names.join(", ")),
@@ -141,9 +151,34 @@ impl Rule {
                 format!("each value in {field} must be shorter than or equal to {most} characters")
             }
             Self::MaxItems(most) => format!("{field} must contain no more than {most} elements"),
-            Self::IsSiren => format!("{field} must be exactly 9 digits"),
+            Self::IsSiren if is_shorter(value, SIREN_DIGITS) => Self::MinLength(SIREN_DIGITS).text(field, value),
+            Self::IsSiren => format!("{field} must be exactly {SIREN_DIGITS} digits"),
             Self::IsUrl => format!("{field} must be a URL address"),
         }
+    }
+}
+
+const SIREN_DIGITS: usize = 9;
+
+/// As JavaScript sees it: nothing, or a text with fewer UTF-16 units.
+fn is_shorter(value: &Value, least: usize) -> bool {
+    match value {
+        Value::String(text) => text.encode_utf16().count() < least,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Null | Value::Bool(false) => true,
+        _ => false,
+    }
+}
+
+/// The original counts code points for the rule and UTF-16 units for its text.
+fn length_text(field: &str, value: &Value, least: usize, most: usize) -> String {
+    let is_longer = value.as_str().is_some_and(|text| text.encode_utf16().count() > most);
+    if is_shorter(value, least) {
+        format!("{field} must be longer than or equal to {least} characters")
+    } else if is_longer {
+        format!("{field} must be shorter than or equal to {most} characters")
+    } else {
+        format!("{field} must be longer than or equal to {least} and shorter than or equal to {most} characters")
     }
 }
 
@@ -174,14 +209,14 @@ fn check_field(
     decimal_text: &impl Fn(&str) -> Option<String>,
     messages: &mut Vec<String>,
 ) {
-    let absent = object.get(field.name).is_none_or(Value::is_null);
+    let absent = object.get(field.name).is_none_or(|value| field.nullable && value.is_null());
     if field.optional && (absent || field.rules.is_empty()) {
         object.remove(field.name);
         return;
     }
     let value = object.get(field.name).unwrap_or(&Value::Null);
     let before = messages.len();
-    messages.extend(field.rules.iter().filter(|rule| !rule.holds(value)).map(|rule| rule.text(field.name)));
+    messages.extend(field.rules.iter().filter(|rule| !rule.holds(value)).map(|rule| rule.text(field.name, value)));
     if contains_nul(value) {
         messages.push(format!("{} must not contain null characters", field.name));
     }

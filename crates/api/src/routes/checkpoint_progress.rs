@@ -58,13 +58,13 @@ impl Validate for UpdateCheckpoint {
         Field::optional("validatedAt", &[Rule::IsIso8601]),
         Field::ignored("submittedBy"),
         Field::ignored("validatedBy"),
-        Field::optional("name", &[Rule::IsString, Rule::MaxLength(200)]),
-        Field::optional("description", &[Rule::IsString, Rule::MaxLength(20_000)]),
-        Field::optional("date", &[Rule::IsDate]),
-        Field::optional("status", &[Rule::IsEnum(CheckpointStatus::NAMES)]),
+        Field::not_null("name", &[Rule::IsString, Rule::Limit(200)]),
+        Field::not_null("description", &[Rule::IsString, Rule::Limit(20_000)]),
+        Field::not_null("date", &[Rule::IsDate]),
+        Field::not_null("status", &[Rule::IsEnum(CheckpointStatus::NAMES)]),
         Field::optional("jobPostingId", &[Rule::IsUuid]),
         Field::ignored("quoteId"),
-        Field::optional("amount", &[Rule::IsPositive, Rule::IsMoney]),
+        Field::not_null("amount", &[Rule::IsPositive, Rule::IsMoney]),
     ];
 }
 

@@ -41,7 +41,7 @@ impl Validate for CreateDocument {
     const FIELDS: &'static [Field] = &[
         Field::required("name", &[Rule::IsString, Rule::NotEmpty]),
         Field::required("type", &[Rule::IsEnum(&["AVATAR"])]),
-        Field::required("url", &[Rule::IsString, Rule::NotEmpty, Rule::MaxLength(2000)]),
+        Field::required("url", &[Rule::IsString, Rule::NotEmpty, Rule::Limit(2000)]),
         Field::optional("userId", &[Rule::IsUuid]),
         Field::ignored("freelanceId"),
         Field::ignored("invoiceId"),

@@ -28,7 +28,7 @@ pub struct CreateSkill {
 
 impl Validate for CreateSkill {
     const FIELDS: &'static [Field] = &[
-        Field::required("name", &[Rule::IsString, Rule::MaxLength(50)]),
+        Field::required("name", &[Rule::IsString, Rule::Limit(50)]),
         Field::required("aliases", &[Rule::EachString, Rule::IsArray, Rule::EachMaxLength(50), Rule::MaxItems(20)]),
         Field::required("type", &[Rule::IsEnum(SkillType::NAMES)]),
     ];

@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use crate::extract::{Field, Rule, Validate};
 
-const NAME: &[Rule] = &[Rule::IsString, Rule::MaxLength(200)];
-const DESCRIPTION: &[Rule] = &[Rule::IsString, Rule::MaxLength(20_000)];
-const ADDRESS: &[Rule] = &[Rule::IsString, Rule::MaxLength(200)];
+const NAME: &[Rule] = &[Rule::IsString, Rule::Limit(200)];
+const DESCRIPTION: &[Rule] = &[Rule::IsString, Rule::Limit(20_000)];
+const ADDRESS: &[Rule] = &[Rule::IsString, Rule::Limit(200)];
 const SIREN: &[Rule] = &[Rule::IsSiren, Rule::IsString];
 
 /// A company to make.
@@ -65,10 +65,10 @@ pub struct UpdateCompany {
 
 impl Validate for UpdateCompany {
     const FIELDS: &'static [Field] = &[
-        Field::optional("name", NAME),
-        Field::optional("description", DESCRIPTION),
-        Field::optional("address", ADDRESS),
-        Field::optional("siren", SIREN),
+        Field::not_null("name", NAME),
+        Field::not_null("description", DESCRIPTION),
+        Field::not_null("address", ADDRESS),
+        Field::not_null("siren", SIREN),
         Field::optional("userId", &[Rule::IsUuid]),
     ];
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::extract::{Field, Rule, Validate};
 
 const PERSON_NAME: &[Rule] = &[Rule::Length(2, 25), Rule::IsString];
-const SHORT_TEXT: &[Rule] = &[Rule::IsString, Rule::MaxLength(200)];
+const SHORT_TEXT: &[Rule] = &[Rule::IsString, Rule::Limit(200)];
 /// Euros a day; the upper limit is far above any real rate.
 const DAILY_RATE: &[Rule] = &[Rule::IsPositive, Rule::Max(1_000_000.0)];
 /// Years; the client sends 0 for beginners.
@@ -107,12 +107,12 @@ pub struct UpdateFreelance {
 
 impl Validate for UpdateFreelance {
     const FIELDS: &'static [Field] = &[
-        Field::optional("firstName", PERSON_NAME),
-        Field::optional("lastName", PERSON_NAME),
-        Field::optional("jobTitle", SHORT_TEXT),
-        Field::optional("averageDailyRate", DAILY_RATE),
-        Field::optional("seniority", SENIORITY),
-        Field::optional("location", SHORT_TEXT),
+        Field::not_null("firstName", PERSON_NAME),
+        Field::not_null("lastName", PERSON_NAME),
+        Field::not_null("jobTitle", SHORT_TEXT),
+        Field::not_null("averageDailyRate", DAILY_RATE),
+        Field::not_null("seniority", SENIORITY),
+        Field::not_null("location", SHORT_TEXT),
         Field::optional("skillIds", SKILL_IDS),
         Field::optional("stripeAccountId", &[Rule::IsString]),
     ];

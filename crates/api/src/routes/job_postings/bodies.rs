@@ -113,13 +113,13 @@ pub struct UpdateJobPosting {
 
 impl Validate for UpdateJobPosting {
     const FIELDS: &'static [Field] = &[
-        Field::optional("title", &[Rule::IsString]),
-        Field::optional("description", &[Rule::IsString]),
-        Field::optional("location", LOCATION),
-        Field::optional("isPromoted", &[Rule::IsBoolean]),
-        Field::optional("averageDailyRate", AT_LEAST_ZERO),
-        Field::optional("seniority", AT_LEAST_ZERO),
-        Field::optional("companyId", &[Rule::IsUuid]),
+        Field::not_null("title", &[Rule::IsString]),
+        Field::not_null("description", &[Rule::IsString]),
+        Field::not_null("location", LOCATION),
+        Field::not_null("isPromoted", &[Rule::IsBoolean]),
+        Field::not_null("averageDailyRate", AT_LEAST_ZERO),
+        Field::not_null("seniority", AT_LEAST_ZERO),
+        Field::not_null("companyId", &[Rule::IsUuid]),
         Field::optional("skillIds", SKILL_IDS),
         Field::ignored("checkpointIds"),
         Field::optional("totalAmount", &[Rule::Min(0.0), Rule::IsMoney]),
