@@ -150,9 +150,9 @@ pub struct UpdateUser {
 
 impl Validate for UpdateUser {
     const FIELDS: &'static [Field] = &[
-        Field::optional("email", &[Rule::IsEmail]),
-        Field::optional("username", &[Rule::IsString, Rule::NotBlank, Rule::MaxLength(150)]),
-        Field::optional("role", &[Rule::IsEnum(Role::NAMES)]),
+        Field::not_null("email", &[Rule::IsEmail]),
+        Field::not_null("username", &[Rule::IsString, Rule::NotBlank, Rule::Limit(150)]),
+        Field::not_null("role", &[Rule::IsEnum(Role::NAMES)]),
     ];
 }
 
@@ -181,6 +181,22 @@ impl Access for OwnUser {
 
     async fn grant((session, id): Self::Claim, _state: &AppState) -> ApiResult<Self> {
         ApiError::check(policy::view_user(session.actor(), id), NOT_FOUND)?;
+        Ok(Self(session))
+    }
+}
+
+/// One's own account, to be changed. Everybody knows that an account has an owner, so others are refused with 403.
+pub struct ChangedUser(Session);
+
+impl Access for ChangedUser {
+    type Claim = (Session, UserId);
+
+    async fn claim(parts: &mut axum::http::request::Parts, state: &AppState) -> ApiResult<Self::Claim> {
+        OwnUser::claim(parts, state).await
+    }
+
+    async fn grant((session, id): Self::Claim, _state: &AppState) -> ApiResult<Self> {
+        ApiError::check(policy::is_self(session.actor(), id), NOT_FOUND)?;
         Ok(Self(session))
     }
 }
@@ -241,13 +257,13 @@ async fn own_account(state: &AppState, session: &Session) -> ApiResult<Json<Acco
     responses((status = 200, description = "The user", body = UserView),
         (status = 400, description = "The body breaks a rule", body = ErrorBody),
         (status = 401, description = "No session", body = ErrorBody),
-        (status = 403, description = "Address and role cannot be changed", body = ErrorBody),
-        (status = 404, description = "Somebody else's, or none", body = ErrorBody),
+        (status = 403, description = "Somebody else's; or address or role, which cannot be changed", body = ErrorBody),
+        (status = 404, description = "The account is gone", body = ErrorBody),
         (status = 409, description = "The user name is taken", body = ErrorBody),
         (status = 503, description = "Authentik cannot confirm the session now", body = ErrorBody)))]
 pub async fn update_user(
     State(state): State<AppState>,
-    AllowedBody(OwnUser(session), body): AllowedBody<OwnUser, UpdateUser>,
+    AllowedBody(ChangedUser(session), body): AllowedBody<ChangedUser, UpdateUser>,
 ) -> ApiResult<Json<UserView>> {
     if body.email.is_some() || body.role.is_some() {
         return Err(ApiError::forbidden(crate::error::FORBIDDEN));
