@@ -75,7 +75,9 @@ async fn file(State(documents): State<Arc<Documents>>, Path(name): Path<String>,
             }
             with_policy(response)
         }
-        Ok(None) => ApiError::not_found(format!("Cannot {} {}", request.method(), request.uri().path())).into_response(),
+        Ok(None) => {
+            ApiError::not_found(format!("Cannot {} {}", request.method(), request.uri().path())).into_response()
+        }
         Err(error) => ApiError::internal(anyhow::anyhow!("Swagger UI: {error}")).into_response(),
     }
 }

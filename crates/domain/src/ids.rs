@@ -12,7 +12,7 @@ macro_rules! ids {
         )]
         #[serde(transparent)]
         #[sqlx(transparent, no_pg_array)]
-        #[schema(value_type = uuid::Uuid)]
+        #[schema(value_type = uuid::Uuid, example = "3f2b8c1e-6d4a-4b7e-9c05-1a2d3e4f5a6b")]
         pub struct $name(pub uuid::Uuid);
 
         impl std::fmt::Display for $name {

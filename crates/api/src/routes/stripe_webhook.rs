@@ -29,7 +29,8 @@ pub struct WebhookReceived {
 /// Takes an event from Stripe: signed over the raw body, at most five minutes old.
 #[utoipa::path(post, path = "/stripe/webhook", tag = "stripe",
     params(("stripe-signature" = String, Header, description = "`t=…,v1=…`")),
-    request_body(content = serde_json::Value, description = "An event of Stripe's, at most 1 MiB"),
+    request_body(content = serde_json::Value, description = "An event of Stripe's, at most 1 MiB",
+        example = json!({ "id": "evt_1", "object": "event", "type": "checkout.session.completed", "data": { "object": {} } })),
     responses((status = 200, description = "Stored, and processed soon", body = WebhookReceived),
         (status = 400, description = "Not signed by Stripe, or too old", body = String, content_type = "text/html"),
         (status = 413, description = "Too large", body = ErrorBody),

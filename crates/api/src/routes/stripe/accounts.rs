@@ -48,7 +48,16 @@ impl Access for FreelanceUser {
 #[serde(rename_all = "camelCase")]
 pub struct CreateAccountConnection {
     /// The session's own profile.
+    #[schema(example = "3f2b8c1e-6d4a-4b7e-9c05-1a2d3e4f5a6b")]
     freelance_id: String,
+    /// Not used: the session's own address is.
+    #[serde(rename = "email")]
+    #[schema(example = "alice@example.org")]
+    _email: String,
+    /// Not used: the profile's name is.
+    #[serde(rename = "name")]
+    #[schema(example = "Alice Martin")]
+    _name: String,
 }
 
 impl Validate for CreateAccountConnection {
