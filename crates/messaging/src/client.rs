@@ -28,14 +28,17 @@ const TYPING_PER_SECOND: f32 = 2.0;
 /// Notices of joined and left rooms for a partner, at once and a second.
 const NOTICES_AT_ONCE: f32 = 6.0;
 const NOTICES_PER_SECOND: f32 = 2.0;
+/// Events that may wait to be handled, which takes longer than usual when the database is slow.
+const LONGEST_LINE: usize = 256;
 /// Rooms one socket may be in.
 pub const MOST_ROOMS: usize = 200;
-/// Bytes that wait beside the socket's own buffer.
+/// Packets and bytes that may wait beside the socket's own buffer.
+const MOST_WAITING: usize = 10_000;
 const MOST_WAITING_BYTES: usize = 4 << 20;
 /// How long a socket may take nothing while something waits.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a full buffer is looked at again.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(5);
 /// Between the packet that ends a socket and the end of its transport.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -55,8 +58,6 @@ pub struct Client {
     socket: SocketRef,
     handshake: Arc<Handshake>,
     state: Mutex<ClientState>,
-    /// Packets that may wait beside the socket's own buffer.
-    most_waiting: usize,
 }
 
 struct ClientState {
@@ -78,7 +79,6 @@ impl Client {
         recognised: Recognised,
         handshake: Arc<Handshake>,
         events_per_second: u32,
-        most_waiting: usize,
     ) -> Arc<Self> {
         let now = Instant::now();
         Arc::new(Self {
@@ -89,14 +89,14 @@ impl Client {
             actor: recognised.actor(),
             socket,
             handshake,
-            most_waiting,
             state: Mutex::new(ClientState {
                 events: EventLimit::new(events_per_second, now),
                 typing: Bucket::new(TYPING_PER_SECOND, TYPING_PER_SECOND, now),
                 notices: Bucket::new(NOTICES_AT_ONCE, NOTICES_PER_SECOND, now),
                 rooms: HashMap::new(),
                 inbox: VecDeque::new(),
-                is_handling: false,
+                // By the welcome, until the client was given what it missed.
+                is_handling: true,
                 outbox: VecDeque::new(),
                 waiting_bytes: 0,
                 is_draining: false,
@@ -147,9 +147,12 @@ impl Client {
         self.state().rooms.remove(&room)
     }
 
-    /// Puts an event in line. `true` when nobody handles the line yet: then the caller does.
+    /// Puts an event in line, unless the line is too long. `true` when nobody handles it yet: then the caller does.
     pub fn receive(&self, incoming: Incoming) -> bool {
         let mut state = self.state();
+        if state.inbox.len() >= LONGEST_LINE {
+            return false;
+        }
         state.inbox.push_back(incoming);
         !std::mem::replace(&mut state.is_handling, true)
     }
@@ -172,7 +175,7 @@ impl Client {
                 Ok(()) | Err(_) => return,
             }
         }
-        let fits = state.outbox.len() < self.most_waiting && state.waiting_bytes < MOST_WAITING_BYTES;
+        let fits = state.outbox.len() < MOST_WAITING && state.waiting_bytes < MOST_WAITING_BYTES;
         if !fits {
             drop(state);
             self.cut("it does not read what it is sent");
@@ -222,6 +225,13 @@ impl Client {
         state.waiting_bytes = 0;
         state.is_draining = false;
         true
+    }
+
+    /// Waits until the socket has been sent, or cannot be sent, what waits now.
+    pub async fn caught_up(&self) {
+        while self.state().is_draining {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Closes the transport, so that the client reconnects by itself.

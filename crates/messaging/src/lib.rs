@@ -36,6 +36,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// A client that opened a transport sends its CONNECT packet at once.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Packets beside a replay that a socket's buffer holds.
+const PING_ROOM: usize = 64;
+
 /// A server that is ready to be served.
 pub struct Server {
     pub state: MessagingState,
@@ -47,13 +50,16 @@ pub struct Server {
 /// Makes the server. Nothing is connected yet, so a database that is away is not fatal here.
 pub fn build(config: MessagingConfig, clock: Clock) -> anyhow::Result<Server> {
     let (state, inboxes) = MessagingState::new(config, clock);
-    let payload = state.config.chat.max_payload_bytes;
+    let chat = &state.config.chat;
+    let payload = chat.max_payload_bytes;
+    // A ping that finds no room ends the connection, so a replay must never fill the buffer.
+    let buffer = chat.socket_buffer.max(chat.replay_limit as usize + PING_ROOM);
     let (sockets, io) = SocketIo::builder()
         .with_state(state.clone())
         .ping_interval(PING_INTERVAL)
         .ping_timeout(PING_TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
-        .max_buffer_size(state.config.chat.socket_buffer)
+        .max_buffer_size(buffer)
         // Each limit holds for one transport only.
         .max_payload(payload as u64)
         .ws_max_message_size(payload)

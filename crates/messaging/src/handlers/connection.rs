@@ -56,9 +56,7 @@ pub async fn admit(
     let handshake = handshake.ok_or(ConnectRefusal::NoSession)?;
     let token = auth.ok().and_then(|auth| auth.token);
     let recognised = owner_of(&state, &handshake, token.as_deref()).await?;
-    let chat = &state.config.chat;
-    let most_waiting = chat.socket_buffer.max(chat.replay_limit as usize * 2);
-    let client = Client::new(socket.clone(), recognised, handshake, chat.events_per_second, most_waiting);
+    let client = Client::new(socket.clone(), recognised, handshake, state.config.chat.events_per_second);
     state.registry.add(client).map_err(|_| ConnectRefusal::TooManySockets)?;
     socket.on_fallback(on_event);
     socket.on_disconnect(on_disconnect);
@@ -86,13 +84,15 @@ async fn owner_of(
     }
 }
 
-/// Once the socket is connected: its session may have ended since the handshake, and it may have missed messages.
+/// Once the socket is connected: its session may have ended since the handshake, and it may have missed messages. What
+/// it sends meanwhile is handled after that.
 pub async fn welcome(socket: SocketRef, State(state): State<MessagingState>) {
     let Some(client) = state.registry.find(socket.id) else { return };
     if let Err(error) = replay(&state, &client).await {
         tracing::warn!(%error, "a socket could not be given what it missed");
         client.cut("what it missed could not be read");
     }
+    super::handle_line(state, client).await;
 }
 
 async fn replay(state: &MessagingState, client: &Arc<Client>) -> Result<(), sqlx::Error> {

@@ -17,7 +17,7 @@ use crate::{
     state::MessagingState,
 };
 
-/// Events that wait to be handled; the rate limit keeps a line far below it.
+/// An event that waits to be handled.
 pub struct Incoming {
     name: String,
     payload: Option<Value>,
@@ -68,11 +68,12 @@ pub fn receive(
     }
 }
 
-async fn handle_line(state: MessagingState, client: Arc<Client>) {
+/// Handles what waits and what comes meanwhile.
+pub async fn handle_line(state: MessagingState, client: Arc<Client>) {
     while let Some(incoming) = client.next_received() {
         let Incoming { name, payload, acknowledge } = incoming;
         let outcome = handle(&state, &client, &name, payload).await;
-        answer(&client, &name, outcome, acknowledge);
+        answer(&client, &name, outcome, acknowledge).await;
     }
 }
 
@@ -91,7 +92,7 @@ async fn handle(state: &MessagingState, client: &Arc<Client>, name: &str, payloa
     }
 }
 
-fn answer(client: &Arc<Client>, name: &str, outcome: Outcome, acknowledge: AckSender) {
+async fn answer(client: &Arc<Client>, name: &str, outcome: Outcome, acknowledge: AckSender) {
     let label = if outcome.is_ok() { "handled" } else { "refused" };
     metrics::counter!("freehunt_socket_events_total", "outcome" => label).increment(1);
     let name: String = name.chars().take(ClientEvent::LONGEST_NAME).collect();
@@ -110,6 +111,8 @@ fn answer(client: &Arc<Client>, name: &str, outcome: Outcome, acknowledge: AckSe
         }
     };
     let acknowledgement = Acknowledgement { ok: refusal.is_none(), message: refusal };
+    // An acknowledgement cannot wait in the client's line, so it waits for the line to be empty.
+    client.caught_up().await;
     // Nothing to do for a client that is gone or does not read.
     let _sent = acknowledge.send(&acknowledgement);
 }
