@@ -1,4 +1,10 @@
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    panic::AssertUnwindSafe,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use freehunt_api::{serve, state::AppState};
 use freehunt_config::{ApiConfig, Source};
@@ -42,8 +48,10 @@ pub struct TestApp {
     pub s3: S3StandIn,
     pub(crate) client: reqwest::Client,
     settings: BTreeMap<String, String>,
-    stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
     servers: Vec<JoinHandle<anyhow::Result<()>>>,
+    /// The messaging servers; a test starts as many as it needs.
+    pub(crate) chat_servers: Mutex<Vec<JoinHandle<anyhow::Result<()>>>>,
     _s3_folder: TempDir,
 }
 
@@ -131,6 +139,7 @@ impl TestApp {
             settings: values,
             stop,
             servers,
+            chat_servers: Mutex::default(),
             _s3_folder: s3_folder,
         }
     }
@@ -173,7 +182,8 @@ impl TestApp {
     async fn shut_down(self) {
         self.pool.close().await;
         self.stop.cancel();
-        for server in self.servers {
+        let chat_servers = self.chat_servers.into_inner().expect("nobody panicked with the lock");
+        for server in self.servers.into_iter().chain(chat_servers) {
             let ended = tokio::time::timeout(Duration::from_secs(10), server).await;
             ended.expect("a server stops in time").expect("no server panics").expect("a server ends well");
         }
@@ -212,7 +222,7 @@ pub async fn empty_database() -> TestDatabase {
     cluster().await.fresh_database("template0").await.unwrap_or_else(|error| panic!("no empty database: {error}"))
 }
 
-async fn free_port() -> TcpListener {
+pub(crate) async fn free_port() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.expect("a free port on 127.0.0.1")
 }
 

@@ -3,12 +3,16 @@
 
 mod answer;
 mod app;
+mod chat;
+mod chat_server;
 mod facts;
 mod persona;
 mod wait;
 
 pub use answer::Answer;
 pub use app::{TestApp, TestOptions, empty_database};
+pub use chat::{ChatClient, Refused};
+pub use chat_server::ChatServer;
 pub use persona::Persona;
 pub use wait::eventually;
 

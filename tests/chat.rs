@@ -1,0 +1,57 @@
+//! Live chat: sockets of the messaging servers, fed by messages that are sent over HTTP.
+
+mod delivery;
+mod handshake;
+mod limits;
+mod polling;
+mod replicas;
+mod rooms;
+mod sessions;
+
+use freehunt_domain::users::Role;
+use freehunt_tests::{Persona, TestApp};
+use serde_json::{Value, json};
+
+/// Two people and their conversation.
+struct Pair {
+    alice: Persona,
+    bob: Persona,
+    conversation: String,
+}
+
+async fn pair(app: &TestApp) -> Pair {
+    let (alice, bob) = (app.user("alice", Role::Company).await, app.user("bob", Role::Freelance).await);
+    let conversation = conversation(&alice, &bob).await;
+    Pair { alice, bob, conversation }
+}
+
+async fn conversation(one: &Persona, other: &Persona) -> String {
+    let body = json!({ "senderId": one.user_id, "receiverId": other.user_id });
+    let found = one.post("/conversations/find-or-create", body).await.expect(201);
+    found["id"].as_str().expect("a conversation has an id").to_owned()
+}
+
+/// Sends over HTTP, as the frontend does; returns the message.
+async fn say(sender: &Persona, conversation: &str, content: &str) -> Value {
+    let body = json!({
+        "conversationId": conversation,
+        "senderId": sender.user_id,
+        "receiverId": sender.user_id,
+        "content": content,
+        "documentId": null,
+    });
+    sender.post("/messages/", body).await.expect(201)
+}
+
+/// Without those that came again, oldest first, as the frontend shows them.
+fn shown(messages: &[Value]) -> Vec<Value> {
+    let mut seen = std::collections::HashSet::new();
+    let mut shown: Vec<Value> =
+        messages.iter().filter(|message| seen.insert(message["id"].to_string())).cloned().collect();
+    shown.sort_by_key(|message| message["createdAt"].to_string());
+    shown
+}
+
+fn contents(messages: &[Value]) -> Vec<&str> {
+    messages.iter().map(|message| message["content"].as_str().unwrap_or_default()).collect()
+}

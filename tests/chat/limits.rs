@@ -1,0 +1,93 @@
+//! What one user may do to the server.
+
+use std::time::Duration;
+
+use freehunt_domain::users::Role;
+use freehunt_tests::{Refused, TestApp, TestOptions, eventually};
+use serde_json::json;
+
+use super::{pair, say};
+
+/// Fault case 133.
+#[tokio::test]
+async fn a_user_has_so_many_sockets_and_no_more() {
+    let options = TestOptions::default().with("CHAT_SOCKETS_PER_USER", "3");
+    TestApp::run_with(options, async |app| {
+        let server = app.chat_server().await;
+        let alice = app.user("alice", Role::Company).await;
+        let mut sockets = Vec::new();
+        for _ in 0..3 {
+            sockets.push(alice.chat(&server).await);
+        }
+        assert!(matches!(alice.try_chat(&server).await, Err(Refused::Http(429, _))));
+        app.user("bob", Role::Company).await.chat(&server).await.settle().await;
+        sockets.pop();
+        eventually("there is room again", async || alice.try_chat(&server).await.is_ok()).await;
+    })
+    .await;
+}
+
+/// Fault case 133.
+#[tokio::test]
+async fn whoever_floods_is_disconnected_and_others_notice_nothing() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let pair = pair(app).await;
+        let (flooder, bob) = (pair.alice.chat(&server).await, pair.bob.chat(&server).await);
+        for _ in 0..500 {
+            flooder.emit("joinRoom", json!({ "roomId": pair.conversation }));
+        }
+        assert_eq!(flooder.wait_for_close().await, "io server disconnect");
+        assert!(flooder.received("joinedRoom").len() <= 25, "{}", flooder.received("joinedRoom").len());
+        say(&pair.alice, &pair.conversation, "toujours là").await;
+        bob.wait_for("newMessage", 1).await;
+        assert!(bob.received("userJoinedRoom").len() <= 10);
+        eventually("the socket is gone", async || server.state.registry.len() == 1).await;
+    })
+    .await;
+}
+
+/// Fault cases 127 and 133.
+#[tokio::test]
+async fn a_packet_over_the_limit_ends_the_connection() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let pair = pair(app).await;
+        let alice = pair.alice.chat(&server).await;
+        let fits = json!({ "roomId": "x".repeat(60_000) });
+        assert_eq!(alice.ask("joinRoom", fits).await["ok"], false);
+        alice.emit("joinRoom", json!({ "roomId": "x".repeat(1_000_000) }));
+        assert_eq!(alice.wait_for_close().await, "transport close");
+        let bob = pair.bob.chat(&server).await;
+        bob.send_packet("nonsense".to_owned());
+        bob.wait_for_close().await;
+        eventually("both are gone", async || server.state.registry.is_empty()).await;
+    })
+    .await;
+}
+
+/// A transport that left its namespace is not kept open.
+#[tokio::test]
+async fn a_transport_without_a_socket_is_closed() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let pair = pair(app).await;
+        let alice = pair.alice.chat(&server).await;
+        alice.send_packet("41".to_owned());
+        assert_eq!(alice.wait_for_close().await, "transport close");
+        assert!(server.state.registry.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn other_namespaces_do_not_exist() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let alice = app.user("alice", Role::Company).await.chat(&server).await;
+        alice.send_packet("40/chat,".to_owned());
+        alice.settle().await;
+        tokio::time::timeout(Duration::from_secs(5), alice.settle()).await.expect("the socket lives on");
+    })
+    .await;
+}
