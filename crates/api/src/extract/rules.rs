@@ -103,9 +103,7 @@ impl Rule {
             Self::IsBoolean => value.is_boolean(),
             Self::IsNumber | Self::IsMoney => number.is_some_and(f64::is_finite),
             Self::Limit(most) => characters.is_none_or(|count| count <= most),
-            Self::IsInteger => {
-                number.is_none_or(|number| number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX))
-            }
+            Self::IsInteger => number.is_none_or(|number| number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX)),
             Self::IsPositive => number.is_some_and(|number| number > 0.0),
             Self::Min(least) => number.is_some_and(|number| number >= least),
             Self::Max(most) => number.is_none_or(|number| number <= most),
@@ -119,7 +117,9 @@ impl Rule {
                 items.iter().all(|item| item.as_str().is_none_or(|text| text.chars().count() <= most))
             }),
             Self::MaxItems(most) => items.is_none_or(|items| items.len() <= most),
-            Self::IsSiren => text.is_some_and(|text| text.len() == SIREN_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit())),
+            Self::IsSiren => {
+                text.is_some_and(|text| text.len() == SIREN_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()))
+            }
             Self::IsUrl => text.is_some_and(|text| url::Url::parse(text).is_ok()),
         }
     }
@@ -131,7 +131,9 @@ impl Rule {
             Self::NotEmpty | Self::NotBlank => format!("{field} should not be empty"),
             Self::Length(least, most) => length_text(field, value, least, most),
             Self::MinLength(least) => format!("{field} must be longer than or equal to {least} characters"),
-            Self::MaxLength(most) | Self::Limit(most) => format!("{field} must be shorter than or equal to {most} characters"),
+            Self::MaxLength(most) | Self::Limit(most) => {
+                format!("{field} must be shorter than or equal to {most} characters")
+            }
             Self::IsEmail => format!("{field} must be an email"),
             Self::IsUuid => format!("{field} must be a UUID"),
             Self::IsEnum(names) => format!("{field} must be one of the following values: {}", names.join(", ")),
