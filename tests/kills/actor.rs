@@ -147,20 +147,28 @@ impl<'a> Actor<'a> {
 
     /// Asks replica after replica until one gives an answer that is not "later".
     async fn call(&self, persona: &Persona, method: Method, path: &str, body: &Value) -> (u16, Value) {
+        let mut last = String::new();
         for _ in 0..PATIENCE {
             let persona = self.app.at(persona, self.replicas.any_url());
-            let sent = persona.request(method.clone(), path).json(body).send().await;
-            if let Ok(response) = sent {
-                let status = response.status().as_u16();
-                assert_ne!(status, 500, "{method} {path}");
-                if let Ok(body) = response.json().await
-                    && status != 503
-                {
-                    return (status, body);
+            match persona.request(method.clone(), path).json(body).send().await {
+                Ok(response) => {
+                    let status = response.status().as_u16();
+                    assert_ne!(status, 500, "{method} {path}");
+                    match response.json().await {
+                        Ok(body) if status != 503 => return (status, body),
+                        Ok(body) => last = format!("{status} {body}"),
+                        Err(error) => last = error.to_string(),
+                    }
                 }
+                Err(error) => last = format!("{error:?}"),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("{method} {path} was never answered");
+        let jobs: Vec<(String, String, i32, Option<String>)> =
+            sqlx::query_as("SELECT kind, state, attempts, last_error FROM job WHERE state <> 'DONE'")
+                .fetch_all(&self.app.pool)
+                .await
+                .expect("the jobs can be read");
+        panic!("{method} {path} was never answered; last: {last}; jobs: {jobs:?}");
     }
 }

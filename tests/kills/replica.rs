@@ -12,8 +12,8 @@ use std::{
 use freehunt_api::serve;
 use freehunt_config::{ApiConfig, Source};
 use freehunt_domain::time::Clock;
-use freehunt_tests::TestApp;
-use tokio::net::TcpListener;
+use freehunt_tests::{TestApp, eventually};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -35,6 +35,14 @@ pub trait Schedule {
 }
 
 impl Schedule for Replicas {}
+
+impl Replica {
+    async fn is_serving(&self) {
+        let port =
+            self.url.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).expect("the address has a port");
+        eventually("the replica serves", async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
+    }
+}
 
 impl Replicas {
     pub async fn start(app: &TestApp, count: usize) -> Self {
@@ -65,8 +73,10 @@ impl Replicas {
     /// Kills one replica after the other, each at a moment nobody chose, and starts it anew.
     pub async fn kill_at_random(&self, kills: usize) {
         for number in 0..kills {
-            tokio::time::sleep(Duration::from_millis(self.below(400))).await;
             let replica = &self.0[number % self.0.len()];
+            // One that still starts would die without having done anything.
+            replica.is_serving().await;
+            tokio::time::sleep(Duration::from_millis(self.below(300))).await;
             let mut process = replica.process.lock().expect("nobody panicked with the lock");
             end(&mut process);
             *process = spawn(&replica.settings);
