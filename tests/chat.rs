@@ -2,6 +2,7 @@
 
 mod delivery;
 mod handshake;
+mod javascript;
 mod limits;
 mod polling;
 mod replicas;

@@ -1,10 +1,15 @@
 //! Messaging servers of a test: as many replicas as it starts, over the test's database.
 
-use std::{path::Path, sync::Mutex};
+use std::{
+    path::Path,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use freehunt_config::{MessagingConfig, Source};
 use freehunt_domain::time::Clock;
 use freehunt_messaging::state::MessagingState;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{TestApp, app::free_port};
@@ -26,7 +31,23 @@ impl TestApp {
 
     /// As [`TestApp::chat_server`], with other settings.
     pub async fn chat_server_with(&self, settings: &[(&str, &str)]) -> ChatServer {
-        let listener = free_port().await;
+        self.serve_chat(free_port().await, settings)
+    }
+
+    /// A replica at the address of one that was stopped.
+    pub async fn chat_server_at(&self, url: &str) -> ChatServer {
+        let address = url.trim_start_matches("http://");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            match TcpListener::bind(address).await {
+                Ok(listener) => return self.serve_chat(listener, &[]),
+                Err(error) => assert!(Instant::now() < deadline, "{address} is not free again: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn serve_chat(&self, listener: TcpListener, settings: &[(&str, &str)]) -> ChatServer {
         let (port, server) = self.build_chat_server(&listener, settings);
         let (state, stop) = (server.state.clone(), self.stop.child_token());
         let serving = tokio::spawn(freehunt_messaging::serve::serve(server, listener, stop.clone()));
@@ -40,7 +61,7 @@ impl TestApp {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let entered = runtime.enter();
-        let listener = tokio::net::TcpListener::from_std(listener).expect("the listener can be taken over");
+        let listener = TcpListener::from_std(listener).expect("the listener can be taken over");
         let (port, server) = self.build_chat_server(&listener, &[]);
         let (state, stop) = (server.state.clone(), self.stop.child_token());
         let _serving = runtime.spawn(freehunt_messaging::serve::serve(server, listener, stop.clone()));
@@ -50,7 +71,7 @@ impl TestApp {
 
     fn build_chat_server(
         &self,
-        listener: &tokio::net::TcpListener,
+        listener: &TcpListener,
         settings: &[(&str, &str)],
     ) -> (u16, freehunt_messaging::Server) {
         let port = listener.local_addr().expect("a bound listener has an address").port();
