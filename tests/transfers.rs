@@ -150,7 +150,11 @@ async fn an_old_or_spoilt_key_is_looked_up_first() {
         let third = mission.checkpoints[2];
         app.stripe.store_500_for_next(TRANSFERS);
         // Told to ask again, unless the worker was quicker.
-        assert!([200, 503].contains(&advance(&mission.acme, third).await.status));
+        advance(&mission.acme, third).await.expect(503);
+        // The key's first request could still be running for a while; only then another key follows.
+        assert_eq!(value(app, STATUS, third).await.as_deref(), Some("TODO"));
+        execute(app, "UPDATE transfer_intent SET key_used_at = now() - interval '3 minutes' WHERE status = 'PENDING'")
+            .await;
         jobs_are_done(app).await;
         assert_eq!(value(app, STATUS, third).await.as_deref(), Some("DONE"));
         assert_eq!(app.stripe.books().transfers.len(), 3);

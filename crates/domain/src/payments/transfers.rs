@@ -6,13 +6,14 @@ use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
-    model::{TransferIntent, TransferStatus},
+    model::{SessionStatus, TransferIntent, TransferStatus},
     queries::{
-        ledger::{Entry, EntryKind, has_open_dispute, insert_entry, sum_reversed},
+        ledger::{Entry, EntryKind, has_open_dispute, insert_entry, sum_refunded, sum_reversed},
         projects::{lock_project_of_posting, update_completed_if_done},
+        sessions::lock_session,
         transfers::{
-            find_transfer, find_transfer_of_stripe, lock_transfer, update_failed, update_key_used, update_reversed,
-            update_succeeded,
+            find_transfer, find_transfer_of_stripe, lock_transfer, sum_promised, update_failed, update_key_used,
+            update_reversed, update_succeeded,
         },
     },
     refunds::KEY_LIFETIME,
@@ -35,6 +36,9 @@ pub enum TransferStep {
     Ask { intent: Box<TransferIntent>, look_up_first: bool },
     /// A dispute about the money is open: later.
     Frozen,
+    /// The payment was refunded or lost since the approval: nothing may be sent any more. `may_be_sent`: the key went
+    /// out before, so Stripe may have made the transfer.
+    Gone { intent: Box<TransferIntent>, may_be_sent: bool },
     /// Nothing.
     Settled,
 }
@@ -56,10 +60,24 @@ pub async fn next_transfer_step(
     if has_open_dispute(&mut transaction, intent.job_posting_id).await? {
         return Ok(TransferStep::Frozen);
     }
+    if !is_covered(&mut transaction, &intent).await? {
+        let may_be_sent = intent.key_used_at.is_some() || intent.key_number > 1;
+        return Ok(TransferStep::Gone { intent: Box::new(intent), may_be_sent });
+    }
     let look_up_first = intent.key_used_at.is_some_and(|used| now - used > KEY_LIFETIME);
     update_key_used(&mut transaction, id).await?;
     transaction.commit().await?;
     Ok(TransferStep::Ask { intent: Box::new(intent), look_up_first })
+}
+
+/// Whether the payment still holds what was promised of it: paid, not lost in a dispute, and not refunded by hand (I2).
+async fn is_covered(connection: &mut PgConnection, intent: &TransferIntent) -> Result<bool, sqlx::Error> {
+    let Some(session) = lock_session(&mut *connection, intent.payment_session_id).await? else { return Ok(false) };
+    // What is promised counts this intent too.
+    let promised = sum_promised(&mut *connection, session.id).await?;
+    let refunded = sum_refunded(connection, session.id).await?;
+    Ok(session.status == SessionStatus::Paid
+        && promised.net + refunded <= session.amount_total.unwrap_or(session.amount_subtotal))
 }
 
 /// Stripe made the transfer. A second telling of the same one changes nothing.

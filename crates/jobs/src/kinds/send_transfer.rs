@@ -14,11 +14,21 @@ use crate::{JobContext, Setback};
 /// How long a disputed payment waits for another look.
 const FROZEN: std::time::Duration = std::time::Duration::from_secs(600);
 
+/// A failure that is stored under the key does not prove that the first request ended: another key follows only when
+/// no request with the old one can still be running.
+const QUARANTINE: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
+
 pub async fn run(context: &JobContext, id: TransferIntentId) -> Result<(), Setback> {
     loop {
         match next_transfer_step(&context.pool, id, context.clock.now()).await? {
             TransferStep::Settled => return Ok(()),
             TransferStep::Frozen => return Err(Setback::NotYet { why: "the payment is disputed", after: FROZEN }),
+            TransferStep::Gone { intent, may_be_sent } => {
+                if !may_be_sent || !adopt(context, &intent).await? {
+                    record_transfer_failed(&context.pool, id, "payment_gone").await?;
+                }
+                return Ok(());
+            }
             TransferStep::Ask { intent, look_up_first: true } => {
                 if adopt(context, &intent).await? {
                     return Ok(());
@@ -40,6 +50,10 @@ async fn send(context: &JobContext, intent: &TransferIntent) -> Result<(), Setba
         intent_id: intent.id.to_string(),
         description: format!("Paiement du jalon {}", intent.checkpoint_id),
     };
+    // A later key never goes out without a look at what the earlier ones made.
+    if intent.key_number > 1 && adopt(context, intent).await? {
+        return Ok(());
+    }
     match context.stripe.create_transfer(&request, &intent.idempotency_key()).await {
         Ok(transfer) => {
             record_transfer_succeeded(&context.pool, intent.id, &transfer.id, context.clock.now()).await?;
@@ -52,6 +66,9 @@ async fn send(context: &JobContext, intent: &TransferIntent) -> Result<(), Setba
             Err(Setback::Unavailable(error.to_string()))
         }
         Err(error) if error.is_final() => {
+            if adopt(context, intent).await? {
+                return Ok(());
+            }
             tracing::error!(checkpoint = %intent.checkpoint_id, %error, "Stripe refused a transfer");
             record_transfer_failed(&context.pool, intent.id, error.code().unwrap_or("refused")).await?;
             Ok(())
@@ -65,7 +82,9 @@ async fn look_up(context: &JobContext, intent: &TransferIntent, error: StripeErr
     if adopt(context, intent).await? {
         return Ok(());
     }
-    next_key(context, intent).await?;
+    if intent.key_used_at.is_some_and(|used| context.clock.now() - used > QUARANTINE) {
+        next_key(context, intent).await?;
+    }
     Err(Setback::Unavailable(error.to_string()))
 }
 
