@@ -73,6 +73,7 @@ impl PaymentSession {
     /// Whether the payment page may be handed out (again).
     pub fn is_payable(&self, amount: Cents, now: DateTime<Utc>) -> bool {
         self.status == SessionStatus::Open
+            && self.quarantine.is_none()
             && self.url.is_some()
             && self.amount_subtotal == amount
             && self.expires_at - now > LEAST_TIME_LEFT

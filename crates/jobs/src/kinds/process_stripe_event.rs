@@ -66,15 +66,32 @@ async fn completed(context: &JobContext, object: &Value) -> Result<String, Setba
         }
     };
     let mut payment = payment_of(&context.stripe, &session).await?;
-    if session.metadata.get("type").is_none_or(|kind| kind != PAYMENT_TYPE) {
+    if !is_ours(&session) {
         // Somebody else's session on the same Stripe account is never adopted.
         payment.named_session = None;
     }
     let outcome = record_payment(&context.pool, &payment).await?;
-    if let PaymentOutcome::Quarantined(reason) = outcome {
-        tracing::error!(session = session.id, reason, "a payment was set aside");
+    match outcome {
+        PaymentOutcome::Quarantined(reason) => {
+            tracing::error!(session = session.id, reason, "a payment was set aside");
+        }
+        // Refunds that were told before the payment was known are in no row yet.
+        PaymentOutcome::Published | PaymentOutcome::Refunding(_) | PaymentOutcome::AlreadyRecorded => {
+            enter_refunds(context, payment.payment_intent.as_deref()).await?;
+        }
+        // A page that the original opened before the switch, or one whose record is gone: somebody paid for nothing.
+        PaymentOutcome::Unknown if is_ours(&session) && session.payment_status == PaymentStatus::Paid => {
+            metrics::counter!("freehunt_payments_quarantined_total").increment(1);
+            tracing::error!(session = session.id, "a payment for a posting has no recorded session");
+            return Ok("quarantined: no recorded session".to_owned());
+        }
+        PaymentOutcome::Unknown | PaymentOutcome::NotPaid => {}
     }
     Ok(outcome.to_string())
+}
+
+fn is_ours(session: &CheckoutSession) -> bool {
+    session.metadata.get("type").is_some_and(|kind| kind == PAYMENT_TYPE)
 }
 
 /// Whether the event's object tells everything that decides.

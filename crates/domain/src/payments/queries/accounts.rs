@@ -74,7 +74,9 @@ pub async fn insert_adopted_account(
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"INSERT INTO payout_account (freelance_id, stripe_account_id, idempotency_key)
-           VALUES ($1, $2, 'account:' || $1::uuid::text) ON CONFLICT DO NOTHING"#,
+           VALUES ($1, $2, 'account:' || $1::uuid::text)
+           ON CONFLICT (freelance_id) DO UPDATE SET stripe_account_id = excluded.stripe_account_id, updated_at = now()
+           WHERE payout_account.stripe_account_id IS NULL"#,
         freelance.0,
         stripe_account_id,
     )
