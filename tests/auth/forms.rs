@@ -240,7 +240,11 @@ async fn ambiguous_addresses_stay_unbound() {
         app.authentik.add_user(twin).unwrap();
         let outcome = freehunt_api::auth::bind_identities::bind_identities(&app.state, false).await.unwrap().outcome;
         assert_eq!((outcome.ambiguous, outcome.bound.len()), (vec![alice.user_id], 0));
+        // An inactive account with the address still makes it ambiguous: who owned it is not known.
         app.authentik.deactivate("twin");
+        let outcome = freehunt_api::auth::bind_identities::bind_identities(&app.state, false).await.unwrap().outcome;
+        assert_eq!(outcome.ambiguous, [alice.user_id]);
+        app.authentik.set_email("twin", "twin@example.org");
         let outcome = freehunt_api::auth::bind_identities::bind_identities(&app.state, false).await.unwrap().outcome;
         assert_eq!(outcome.bound, [alice.user_id]);
     })

@@ -21,8 +21,12 @@ pub async fn bind_identities(state: &AppState, dry_run: bool) -> anyhow::Result<
     let accounts = state.authentik.all_users(token).await.context("Authentik's users could not be listed")?;
     let directory: Vec<DirectoryEntry> = accounts
         .into_iter()
-        .filter(|account| account.is_active && account.kind == "external")
-        .map(|account| DirectoryEntry { uid: account.uid, email: account.email })
+        .map(|account| DirectoryEntry {
+            is_usable: account.is_active && account.kind == "external",
+            uid: account.uid,
+            username: account.username,
+            email: account.email,
+        })
         .collect();
     let outcome = users::bind_identities(&state.pool, &directory, dry_run).await?;
     Ok(Report { dry_run, outcome })
@@ -35,8 +39,8 @@ impl fmt::Display for Report {
         writeln!(formatter, "{already_bound} users were bound before")?;
         writeln!(formatter, "{} users {verb}", bound.len())?;
         let groups = [
-            ("have an address that several accounts or users share", ambiguous),
-            ("have no active external account at Authentik", missing),
+            ("have an address that several share, or whose account is inactive or named otherwise", ambiguous),
+            ("have no account at Authentik", missing),
         ];
         for (what, ids) in groups {
             writeln!(formatter, "{} users {what}, and cannot log in", ids.len())?;

@@ -1,7 +1,7 @@
 //! Binding the users of the original to their accounts at Authentik: an operator's act, before the switch.
 //!
-//! The directory comes from the caller. A user is bound only when exactly one account has the address, and the account
-//! and the address belong to nobody else here.
+//! The directory comes from the caller. A user is bound only when exactly one account has the address, that account is
+//! usable and has the same user name, and account and address belong to nobody else here.
 
 use std::collections::HashMap;
 
@@ -10,11 +10,14 @@ use sqlx::PgPool;
 use super::{identity, queries};
 use crate::{Violation, audit::AuditActor, ids::UserId};
 
-/// An active account of a person at Authentik.
+/// An account at Authentik, whatever its state: one that cannot be bound still makes its address ambiguous.
 #[derive(Clone, Debug)]
 pub struct DirectoryEntry {
     pub uid: String,
+    pub username: String,
     pub email: String,
+    /// Active, and a person's own: only such an account is bound.
+    pub is_usable: bool,
 }
 
 /// What became of each user that was bound to nobody.
@@ -24,7 +27,7 @@ pub struct BindOutcome {
     pub already_bound: i64,
     /// Bound now, or to be bound when it was a dry run.
     pub bound: Vec<UserId>,
-    /// Several accounts or several users have the address: left as they are.
+    /// Several accounts or users have the address, or the account is not usable or differently named: left as they are.
     pub ambiguous: Vec<UserId>,
     /// No account has the address.
     pub missing: Vec<UserId>,
@@ -35,9 +38,9 @@ pub async fn bind_identities(
     directory: &[DirectoryEntry],
     dry_run: bool,
 ) -> Result<BindOutcome, sqlx::Error> {
-    let mut accounts: HashMap<String, Vec<&str>> = HashMap::new();
+    let mut accounts: HashMap<String, Vec<&DirectoryEntry>> = HashMap::new();
     for entry in directory.iter().filter(|entry| !entry.email.is_empty()) {
-        accounts.entry(entry.email.to_lowercase()).or_default().push(&entry.uid);
+        accounts.entry(entry.email.to_lowercase()).or_default().push(entry);
     }
     let mut connection = pool.acquire().await?;
     let already_bound = queries::count_bound_users(&mut connection).await?;
@@ -47,7 +50,15 @@ pub async fn bind_identities(
     for user in &unbound {
         match accounts.get(&user.email.to_lowercase()).map(Vec::as_slice) {
             None => outcome.missing.push(user.id),
-            Some([uid]) if bind_one(pool, user.id, &user.email, uid, dry_run).await? => outcome.bound.push(user.id),
+            // E-mails are not proven at Authentik: the user name has to agree, so that enrolling with somebody's
+            // address is not enough.
+            Some([entry])
+                if entry.is_usable
+                    && entry.username.to_lowercase() == user.username.to_lowercase()
+                    && bind_one(pool, user.id, &user.email, &entry.uid, dry_run).await? =>
+            {
+                outcome.bound.push(user.id);
+            }
             Some(_) => outcome.ambiguous.push(user.id),
         }
     }
