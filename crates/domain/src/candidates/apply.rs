@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{Candidate, queries};
 use crate::{
-    Violation,
+    Violation, checkpoints,
     freelances::{self, Freelance},
     ids::{FreelanceId, JobPostingId},
     job_postings::{self, JobPosting, JobPostingStatus},
@@ -105,7 +105,7 @@ async fn check_state(
     if job_posting.status != JobPostingStatus::Published {
         return Err(ApplyError::NotPublished);
     }
-    if queries::count_checkpoints(connection, job_posting.id).await? == 0 {
+    if checkpoints::queries::count_checkpoints(connection, job_posting.id).await? == 0 {
         return Err(ApplyError::NoCheckpoint);
     }
     // A database of the original may be without the unique index.

@@ -156,13 +156,6 @@ pub async fn delete_candidate(connection: &mut PgConnection, id: CandidateId) ->
     Ok(())
 }
 
-/// How many checkpoints a posting has.
-pub async fn count_checkpoints(connection: &mut PgConnection, job_posting: JobPostingId) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM "Checkpoint" WHERE "jobPostingId" = $1"#, job_posting.0,)
-        .fetch_one(connection)
-        .await
-}
-
 /// The user behind a freelance's profile.
 pub async fn get_user_of_freelance(
     connection: &mut PgConnection,

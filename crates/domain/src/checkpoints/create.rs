@@ -10,6 +10,9 @@ use crate::{
     money::TransferFees,
 };
 
+/// Every reader of a posting loads all of its checkpoints.
+pub const MOST_CHECKPOINTS: i64 = 100;
+
 #[derive(Clone, Debug)]
 pub struct NewCheckpoint {
     pub name: String,
@@ -30,6 +33,8 @@ pub enum CreateCheckpointError {
     NoJobPosting,
     #[error("the posting is paid or being paid")]
     Frozen,
+    #[error("the posting has {MOST_CHECKPOINTS} checkpoints already")]
+    TooMany,
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
@@ -48,6 +53,10 @@ pub async fn create(pool: &PgPool, checkpoint: &NewCheckpoint) -> Result<Checkpo
     let payment = job_postings::get_payment_state(&mut transaction, posting.id).await?;
     if !are_checkpoints_open(&posting, payment) {
         return Err(CreateCheckpointError::Frozen);
+    }
+    // Parallel creations may overshoot a little; that does no harm.
+    if queries::count_checkpoints(&mut transaction, posting.id).await? >= MOST_CHECKPOINTS {
+        return Err(CreateCheckpointError::TooMany);
     }
     let created = queries::insert_checkpoint(&mut transaction, checkpoint).await?;
     transaction.commit().await?;

@@ -141,3 +141,10 @@ pub async fn update_checkpoint_validated(
     .fetch_one(connection)
     .await
 }
+
+/// How many checkpoints a posting has.
+pub async fn count_checkpoints(connection: &mut PgConnection, job_posting: JobPostingId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM "Checkpoint" WHERE "jobPostingId" = $1"#, job_posting.0,)
+        .fetch_one(connection)
+        .await
+}

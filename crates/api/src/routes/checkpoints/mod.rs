@@ -68,6 +68,7 @@ impl From<CreateCheckpointError> for ApiError {
             }
             CreateCheckpointError::NoJobPosting => Self::foreign_key(JOB_POSTING_KEY),
             CreateCheckpointError::Frozen => Self::conflict(FROZEN),
+            CreateCheckpointError::TooMany => Self::conflict("Cannot add a checkpoint: the job posting has too many"),
             CreateCheckpointError::Database(error) => error.into(),
         }
     }
