@@ -91,7 +91,8 @@ fn reason(error: SignatureError) -> &'static str {
 
 /// Whatever goes wrong here must be answered so that Stripe sends the event again.
 async fn store(state: &AppState, event: &Event, payload: &Bytes) -> ApiResult<()> {
-    let value: serde_json::Value = serde_json::from_slice(payload).map_err(ApiError::unavailable)?;
+    let mut value: serde_json::Value = serde_json::from_slice(payload).map_err(ApiError::unavailable)?;
+    replace_nul(&mut value);
     let new = NewEvent {
         id: &event.id,
         event_type: &event.event_type,
@@ -102,4 +103,22 @@ async fn store(state: &AppState, event: &Event, payload: &Bytes) -> ApiResult<()
     events::store(&state.pool, &new).await.map_err(ApiError::unavailable)?;
     state.jobs.wake();
     Ok(())
+}
+
+/// PostgreSQL cannot hold U+0000 in JSON; without it an event can be stored, and with it Stripe would resend for days.
+fn replace_nul(value: &mut serde_json::Value) {
+    use serde_json::Value;
+    match value {
+        Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
+        Value::Array(items) => items.iter_mut().for_each(replace_nul),
+        Value::Object(fields) => {
+            if fields.keys().any(|name| name.contains('\0')) {
+                let renamed =
+                    std::mem::take(fields).into_iter().map(|(name, item)| (name.replace('\0', "\u{fffd}"), item));
+                *fields = renamed.collect();
+            }
+            fields.values_mut().for_each(replace_nul);
+        }
+        _ => {}
+    }
 }
