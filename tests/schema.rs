@@ -66,7 +66,9 @@ async fn fingerprint(connection: &mut PgConnection) -> Vec<(String, i64, Option<
             .map_while(|line| line.strip_prefix("    \"")?.split('"').next())
             .collect();
         let columns = columns.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
-        let sql = format!("SELECT count(*), md5(string_agg(r::text, '|' ORDER BY r::text)) FROM (SELECT {columns} FROM \"{table}\") r");
+        let sql = format!(
+            "SELECT count(*), md5(string_agg(r::text, '|' ORDER BY r::text)) FROM (SELECT {columns} FROM \"{table}\") r"
+        );
         let (count, hash): (i64, Option<String>) =
             sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&mut *connection).await.unwrap();
         prints.push((table.to_owned(), count, hash));
@@ -150,8 +152,7 @@ async fn the_original_can_still_write_after_the_migration() {
         let demanding: Vec<_> = now
             .iter()
             .filter(|(table, column, _)| {
-                original.iter().any(|(known, _)| known == table)
-                    && !original.contains(&(table.clone(), column.clone()))
+                original.iter().any(|(known, _)| known == table) && !original.contains(&(table.clone(), column.clone()))
             })
             .filter(|(_, _, demands_a_value)| *demands_a_value)
             .collect();
@@ -190,7 +191,10 @@ async fn a_newer_schema_is_served() {
 async fn half_migrated_and_unknown_databases_are_refused() {
     with_empty_database(async |_, connection| {
         schema::migrate(connection).await.unwrap();
-        sqlx::query("UPDATE _sqlx_migrations SET success = false WHERE version = 4").execute(&mut *connection).await.unwrap();
+        sqlx::query("UPDATE _sqlx_migrations SET success = false WHERE version = 4")
+            .execute(&mut *connection)
+            .await
+            .unwrap();
         assert!(matches!(schema::migrate(connection).await, Err(SchemaError::Interrupted(4))));
         assert!(!schema::is_current(connection).await.unwrap());
         sqlx::query("UPDATE _sqlx_migrations SET success = true, checksum = '\\x00' WHERE version = 4")
@@ -217,13 +221,19 @@ async fn an_unfinished_or_other_history_of_the_original_is_refused() {
             .await
             .unwrap();
         assert!(matches!(schema::migrate(connection).await, Err(SchemaError::OriginalUnfinished(_))));
-        sqlx::query("DELETE FROM _prisma_migrations WHERE finished_at IS NULL").execute(&mut *connection).await.unwrap();
+        sqlx::query("DELETE FROM _prisma_migrations WHERE finished_at IS NULL")
+            .execute(&mut *connection)
+            .await
+            .unwrap();
         assert!(matches!(schema::migrate(connection).await, Err(SchemaError::OriginalVersion { count: 27, .. })));
     })
     .await;
     with_empty_database(async |_, connection| {
         make_original(connection).await;
-        sqlx::query(r#"ALTER TABLE "Freelance" DROP COLUMN "stripeAccountId""#).execute(&mut *connection).await.unwrap();
+        sqlx::query(r#"ALTER TABLE "Freelance" DROP COLUMN "stripeAccountId""#)
+            .execute(&mut *connection)
+            .await
+            .unwrap();
         let refusal = schema::migrate(connection).await.unwrap_err().to_string();
         assert!(refusal.contains("stripeAccountId"), "{refusal}");
     })

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::parse;
 use crate::error::ConfigErrors;
+use crate::parse;
 use crate::reader::{Reader, Reported};
 use crate::source::Source;
 

@@ -114,7 +114,9 @@ async fn take_ports(arguments: &Arguments) -> anyhow::Result<Listeners> {
 async fn take_port(what: &str, option: &str, port: u16) -> anyhow::Result<TcpListener> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
         Ok(listener) => Ok(listener),
-        Err(error) => bail!("port {port}, meant for the {what}, cannot be used ({error}); choose another with {option}"),
+        Err(error) => {
+            bail!("port {port}, meant for the {what}, cannot be used ({error}); choose another with {option}")
+        }
     }
 }
 

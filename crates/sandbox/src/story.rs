@@ -114,8 +114,14 @@ impl Visitor {
         Ok(self.send(method, path, body).await?.json().await?)
     }
 
-    async fn send(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> anyhow::Result<reqwest::Response> {
-        let mut request = self.client.request(method.clone(), format!("{}{path}", self.api)).header("origin", &self.origin);
+    async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<reqwest::Response> {
+        let mut request =
+            self.client.request(method.clone(), format!("{}{path}", self.api)).header("origin", &self.origin);
         if !self.cookie.is_empty() {
             request = request.header("cookie", &self.cookie);
         }
@@ -124,7 +130,11 @@ impl Visitor {
         }
         let response = request.send().await?;
         let status = response.status();
-        ensure!(status.is_success(), "{method} {path} answered {status}: {}", response.text().await.unwrap_or_default());
+        ensure!(
+            status.is_success(),
+            "{method} {path} answered {status}: {}",
+            response.text().await.unwrap_or_default()
+        );
         Ok(response)
     }
 }
