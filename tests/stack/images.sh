@@ -1,0 +1,147 @@
+# Makes the images of the test without a registry: from the machine's own packages, and the servers' by docker/Dockerfile.
+# Sourced by tests/stack/run, which sets docker, work, binaries and repository.
+
+# Copies programs and the libraries they load into a root file system.
+copy_with_libraries() { # root program...
+    local root=$1 library
+    shift
+    for program; do
+        mkdir -p "$root$(dirname "$program")"
+        cp -L "$program" "$root$program"
+        { ldd "$program" 2>/dev/null || true; } | grep -o '/[^ )]*' | while read -r library; do
+            mkdir -p "$root$(dirname "$library")"
+            cp -nL "$library" "$root$library"
+        done
+    done
+}
+
+busybox_into() { # root
+    mkdir -p "$1/bin" "$1/tmp"
+    cp "$(command -v busybox)" "$1/bin/busybox"
+    for applet in sh ls cp rm mkdir chmod chown cat sed dirname sleep wget su id tr test env; do ln -sf busybox "$1/bin/$applet"; done
+}
+
+people_into() { # root
+    mkdir -p "$1/etc" "$1/tmp"
+    chmod 1777 "$1/tmp"
+    printf 'root:x:0:0:root:/:/bin/sh\npostgres:x:70:70::/var/lib/postgresql:/bin/sh\nnonroot:x:65532:65532::/:/bin/false\n' >"$1/etc/passwd"
+    printf 'root:x:0:\npostgres:x:70:\nnonroot:x:65532:\n' >"$1/etc/group"
+}
+
+certificates_into() { # root
+    mkdir -p "$1/etc/ssl/certs"
+    [ ! -e /etc/ssl/certs/ca-certificates.crt ] || cp -L /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/"
+}
+
+import() { # name root change...
+    local name=$1 root=$2
+    shift 2
+    local changes=(--change 'ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/bin')
+    for change; do changes+=(--change "$change"); done
+    tar -C "$root" -c . | $docker import "${changes[@]}" - "freehunt-stack-test/$name" >/dev/null
+    rm -rf "$root"
+    say "image $name"
+}
+
+make_postgres() {
+    local root=$work/root version bin
+    bin="$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)"
+    version="$(basename "$(dirname "$bin")")"
+    mkdir -p "$root/var/lib/postgresql/data" "$root/var/run/postgresql" "$root/usr/local/bin" "$root/usr/share/postgresql"
+    busybox_into "$root"
+    people_into "$root"
+    copy_with_libraries "$root" "$bin"/{postgres,initdb,pg_ctl,psql,pg_isready}
+    mkdir -p "$root/usr/lib/postgresql/$version/lib"
+    cp "/usr/lib/postgresql/$version/lib"/{plpgsql,dict_snowball}.so "$root/usr/lib/postgresql/$version/lib/"
+    cp "/usr/lib/postgresql/$version/lib"/utf8_and_* "$root/usr/lib/postgresql/$version/lib/" 2>/dev/null || true
+    cp -rL "/usr/share/postgresql/$version" "$root/usr/share/postgresql/$version"
+    [ ! -d /usr/share/zoneinfo ] || { mkdir -p "$root/usr/share/zoneinfo"; cp -rL /usr/share/zoneinfo/{Etc,UTC} "$root/usr/share/zoneinfo/"; }
+    for program in postgres psql pg_isready initdb; do ln -sf "$bin/$program" "$root/usr/local/bin/$program"; done
+    cp "$repository/tests/stack/postgres-entrypoint" "$root/usr/local/bin/entrypoint"
+    import postgres:1 "$root" 'ENTRYPOINT ["/usr/local/bin/entrypoint"]' 'CMD ["postgres"]'
+}
+
+make_traefik() { # wheel
+    local root=$work/root
+    mkdir -p "$root/usr/local/bin"
+    (cd "$work" && unzip -qo "$1" -d traefik)
+    install -m 755 "$(find "$work/traefik" -type f -name traefik)" "$root/usr/local/bin/traefik"
+    rm -rf "$work/traefik"
+    people_into "$root"
+    certificates_into "$root"
+    import traefik:1 "$root" 'ENTRYPOINT ["/usr/local/bin/traefik"]'
+}
+
+make_haproxy() {
+    local root=$work/root
+    busybox_into "$root"
+    people_into "$root"
+    copy_with_libraries "$root" "$(command -v haproxy)"
+    import haproxy:1 "$root" "CMD [\"$(command -v haproxy)\",\"-W\",\"-db\",\"-f\",\"/usr/local/etc/haproxy/haproxy.cfg\"]"
+}
+
+stripped() { # program: without debug information, which is ten times the program
+    strip -o "$2" "$1" 2>/dev/null || cp "$1" "$2"
+}
+
+make_stand_ins() {
+    local root=$work/root
+    mkdir -p "$root/usr/local/bin"
+    stripped "$binaries/stand-ins" "$work/stand-ins"
+    copy_with_libraries "$root" "$work/stand-ins"
+    mv "$root$work/stand-ins" "$root/usr/local/bin/stand-ins"
+    rm -rf "$root/tmp"
+    busybox_into "$root"
+    # The health check of the stack asks Authentik's own program.
+    printf '#!/bin/sh\nexec wget -q -O /dev/null http://127.0.0.1:9000/api/v3/flows/executor/default-authentication-flow/\n' >"$root/bin/ak"
+    chmod 755 "$root/bin/ak"
+    people_into "$root"
+    certificates_into "$root"
+    import stand-ins:1 "$root" 'ENTRYPOINT ["/usr/local/bin/stand-ins"]' 'USER 65532'
+}
+
+# docker/Dockerfile itself, from a stand-in of the distroless image, and of the Rust image: there `cargo` hands over the
+# programs that this machine has compiled already.
+make_servers() {
+    local root=$work/root
+    mkdir -p "$root/handed" "$root/usr/local/bin"
+    stripped "$binaries/freehunt-api" "$root/handed/freehunt-api"
+    stripped "$binaries/freehunt-messaging" "$root/handed/freehunt-messaging"
+    busybox_into "$root"
+    printf '#!/bin/sh\nset -e\nmkdir -p target/release\ncp /handed/* target/release/\n' >"$root/usr/local/bin/cargo"
+    chmod 755 "$root/usr/local/bin/cargo"
+    import build-base:1 "$root"
+    copy_with_libraries "$root" "$binaries/freehunt-api"
+    rm -f "$root$binaries/freehunt-api"
+    people_into "$root"
+    certificates_into "$root"
+    import runtime-base:1 "$root"
+    mkdir -p "$repository/.sqlx"
+    local target
+    for target in api messaging; do
+        DOCKER_BUILDKIT=1 $docker build --quiet --file "$repository/docker/Dockerfile" --target "$target" \
+            --build-arg BUILD_IMAGE=freehunt-stack-test/build-base:1 \
+            --build-arg RUNTIME_IMAGE=freehunt-stack-test/runtime-base:1 \
+            --build-arg POSTGRES_IMAGE=freehunt-stack-test/postgres:1 \
+            --tag "freehunt-stack-test/$target:1" "$repository" >/dev/null || return 1
+    done
+    version_of backend api v1
+    version_of messaging messaging v1
+    version_of backend api v2
+    version_of messaging messaging v2
+    # A version that starts, serves nothing, and fails its health check.
+    mkdir -p "$root/app"
+    busybox_into "$root"
+    people_into "$root"
+    printf '#!/bin/sh\n[ "$1" = healthcheck ] && exit 1\ntrap "exit 0" TERM\nsleep 1000 &\nwait\n' >"$root/app/freehunt-api"
+    chmod 755 "$root/app/freehunt-api"
+    cp "$root/app/freehunt-api" "$root/app/freehunt-messaging"
+    import backend:sick "$root" 'ENTRYPOINT ["/app/freehunt-api"]' 'CMD ["serve"]'
+    $docker tag freehunt-stack-test/messaging:v2 freehunt-stack-test/messaging:sick
+    $docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -E 'stack-test/(api|messaging):1' | while read -r line; do say "$line"; done
+}
+
+version_of() { # repository target version: the same programs under another image id
+    printf 'FROM freehunt-stack-test/%s:1\nENV FREEHUNT_RELEASE=%s\n' "$2" "$3" |
+        $docker build --quiet --tag "freehunt-stack-test/$1:$3" - >/dev/null
+}
