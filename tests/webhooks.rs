@@ -20,6 +20,17 @@ async fn untold_payment(app: &TestApp, owner: &Persona) -> (JobPostingId, String
     (posting, app.stripe.events_of("checkout.session.completed").pop().unwrap().body)
 }
 
+/// As Stripe does: what a server short of connections did not take is sent again.
+async fn deliver(app: &TestApp, body: &str) -> Value {
+    for _ in 0..20 {
+        let answer = send_webhook(app, body).await;
+        if answer.status != 503 {
+            return answer.expect(200);
+        }
+    }
+    panic!("the event was never taken");
+}
+
 async fn count(app: &TestApp, statement: &'static str) -> i64 {
     sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
 }
@@ -30,9 +41,8 @@ async fn an_event_told_a_hundred_times_is_applied_once() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let (posting, body) = untold_payment(app, &acme).await;
-        let answers = join_all((0..100).map(|_| send_webhook(app, &body))).await;
-        for answer in answers {
-            assert_eq!(answer.expect(200), json!({ "message": "Webhook received" }));
+        for received in join_all((0..100).map(|_| deliver(app, &body))).await {
+            assert_eq!(received, json!({ "message": "Webhook received" }));
         }
         status_becomes(app, posting, "PUBLISHED").await;
         jobs_are_done(app).await;
