@@ -237,12 +237,14 @@ impl Client {
     /// Closes the transport, so that the client reconnects by itself.
     pub fn cut(&self, reason: &str) {
         tracing::debug!(socket = %self.id, user = %self.user_id, reason, "cut a socket");
+        metrics::counter!("freehunt_sockets_cut_total", "how" => "transport").increment(1);
         self.handshake.end();
     }
 
     /// Ends the socket for good: a client does not reconnect by itself after this packet.
     pub fn expel(&self, reason: &str) {
         tracing::debug!(socket = %self.id, user = %self.user_id, reason, "expelled a socket");
+        metrics::counter!("freehunt_sockets_cut_total", "how" => "expelled").increment(1);
         let said = self.socket.clone().disconnect();
         if said.is_err() {
             self.handshake.end();

@@ -11,6 +11,7 @@ pub mod handlers;
 pub mod health;
 pub mod limits;
 pub mod listener;
+pub mod metrics;
 pub mod readiness;
 pub mod registry;
 pub mod relay;

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
 use freehunt_config::{HttpConfig, LogConfig, LogFormat, MessagingConfig, Source};
 use freehunt_domain::time::Clock;
-use freehunt_messaging::{asyncapi, build, serve};
+use freehunt_messaging::{asyncapi, build, metrics, serve};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 #[derive(Parser)]
@@ -49,6 +49,12 @@ async fn run() -> anyhow::Result<()> {
     start_logging(&config.log);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
+    }
+    if config.redis_url.is_some() {
+        tracing::warn!("REDIS_URL is set but not used: PostgreSQL spreads messages over the replicas");
+    }
+    if let Some(address) = config.metrics_address {
+        metrics::start(address).await?;
     }
     let listener = serve::bind(config.http.bind, config.http.port).await?;
     tracing::info!(address = %listener.local_addr()?, "serving");
