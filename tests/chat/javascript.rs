@@ -57,7 +57,7 @@ async fn install() -> Option<PathBuf> {
     match outcome {
         Ok(()) => Some(folder),
         Err(reason) => {
-            println!("skipped: the JavaScript clients cannot be installed: {reason}");
+            eprintln!("skipped: the JavaScript clients cannot be installed: {reason}");
             None
         }
     }

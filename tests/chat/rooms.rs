@@ -14,12 +14,12 @@ async fn a_room_is_joined_and_left_and_the_partner_hears_of_it() {
         let (alice, bob) = (pair.alice.chat(&server).await, pair.bob.chat(&server).await);
         let room = json!({ "roomId": pair.conversation });
         alice.emit("joinRoom", room.clone());
-        assert_eq!(alice.wait_for("joinedRoom", 1).await, [room.clone()]);
+        assert_eq!(alice.wait_for("joinedRoom", 1).await, std::slice::from_ref(&room));
         let notice =
             json!({ "message": "Un nouvel utilisateur a rejoint la conversation", "roomId": pair.conversation });
         assert_eq!(bob.wait_for("userJoinedRoom", 1).await, [notice]);
         assert_eq!(alice.ask("leaveRoom", room.clone()).await, json!({ "ok": true }));
-        assert_eq!(alice.received("leftRoom"), [room.clone()]);
+        assert_eq!(alice.received("leftRoom"), std::slice::from_ref(&room));
         let notice = json!({ "message": "Un utilisateur a quitté la conversation", "roomId": pair.conversation });
         assert_eq!(bob.wait_for("userLeftRoom", 1).await, [notice]);
         assert_eq!(alice.ask("leaveRoom", room).await, json!({ "ok": false, "message": "Not in this room" }));
