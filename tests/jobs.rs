@@ -15,7 +15,11 @@ use uuid::Uuid;
 use crate::money::{books_agree, cancel, execute, jobs_are_done, open_session, status_becomes};
 
 async fn state(app: &TestApp, id: JobId) -> String {
-    sqlx::query_scalar("SELECT state FROM job WHERE id = $1").bind(id.0).fetch_one(&app.pool).await.unwrap()
+    sqlx::query_scalar("SELECT state FROM job WHERE id = $1")
+        .bind(id.0)
+        .fetch_one(&app.pool)
+        .await
+        .expect("the job is there")
 }
 
 /// Fault case 150: the lease of a replica that died is over after 30 seconds.

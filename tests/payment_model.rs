@@ -293,7 +293,8 @@ fn faults_change_nothing_that_comes_out() {
     let cases = if asked == 256 { SHORT_RUN } else { asked };
     let config = ProptestConfig { cases, max_shrink_iters: 20, failure_persistence: None, ..ProptestConfig::default() };
     let mut runner = TestRunner::new(config);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let outcome = runner.run(&actions(), |actions| {
         runtime.block_on(check(&actions));
         Ok(())

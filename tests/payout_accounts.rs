@@ -16,7 +16,7 @@ async fn unconnected(app: &TestApp, name: &str) -> Persona {
         "seniority": 3, "userId": persona.user_id, "skillIds": []
     });
     let profile = persona.post("/freelances", body).await.expect(201);
-    let id = uuid::Uuid::parse_str(profile["id"].as_str().unwrap()).unwrap();
+    let id = uuid::Uuid::parse_str(&text(&profile, "id")).expect("ids are UUIDs");
     Persona { freelance_id: Some(id.into()), ..persona }
 }
 

@@ -32,7 +32,7 @@ async fn mission(app: &TestApp, amounts: &[i64]) -> Mission {
 
 async fn account_of(app: &TestApp, freelance: &Persona) -> String {
     let account = "SELECT stripe_account_id FROM payout_account WHERE freelance_id = $1";
-    value(app, account, freelance.freelance_id().0).await.unwrap()
+    value(app, account, freelance.freelance_id().0).await.expect("the freelance has an account")
 }
 
 fn refusal(code: &str) -> Misbehaviour {

@@ -16,8 +16,11 @@ use crate::money::{
 async fn untold_payment(app: &TestApp, owner: &Persona) -> (JobPostingId, String) {
     app.stripe.webhooks_enabled(false);
     let posting = app.unpaid_posting(owner, &[10_000]).await;
-    app.stripe.pay(&open_session(owner, posting).await).unwrap();
-    (posting, app.stripe.events_of("checkout.session.completed").pop().unwrap().body)
+    app.stripe
+        .pay(&open_session(owner, posting).await)
+        .unwrap_or_else(|error| panic!("the page can be paid: {error:?}"));
+    let told = app.stripe.events_of("checkout.session.completed").pop();
+    (posting, told.expect("a payment is told").body)
 }
 
 /// As Stripe does: what a server short of connections did not take is sent again.
@@ -32,7 +35,7 @@ async fn deliver(app: &TestApp, body: &str) -> Value {
 }
 
 async fn count(app: &TestApp, statement: &'static str) -> i64 {
-    sqlx::query_scalar(statement).fetch_one(&app.pool).await.unwrap()
+    sqlx::query_scalar(statement).fetch_one(&app.pool).await.expect("the rows can be counted")
 }
 
 /// Fault case 80.
