@@ -1,7 +1,5 @@
 //! Live chat: sockets of the messaging servers, fed by messages that are sent over HTTP.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod delivery;
 mod handshake;
 mod javascript;

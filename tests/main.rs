@@ -1,5 +1,7 @@
 //! The end-to-end tests: both servers as they are shipped, over HTTP and Socket.IO, a database each.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers included")]
+
 mod audience;
 mod auth;
 mod authorization;
