@@ -29,9 +29,9 @@ async fn logging_out_ends_the_session_s_sockets_on_every_replica() {
     .await;
 }
 
-/// A socket whose session ended between its handshake and its welcome.
+/// The database decides at every handshake, whatever was heard.
 #[tokio::test]
-async fn a_revocation_that_nobody_heard_of_is_found_at_the_welcome() {
+async fn a_revocation_that_nobody_heard_of_opens_no_socket() {
     TestApp::run(async |app| {
         let server = app.chat_server().await;
         let pair = pair(app).await;
