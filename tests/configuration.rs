@@ -12,7 +12,7 @@ async fn unescaped_passwords_and_prisma_parameters_connect() {
     let mut admin = PgConnection::connect_with(&database.options).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     for (index, password) in ["a/b+c=d", "p@ss:word", "100%#?&", "é ñ/@:%25"].iter().enumerate() {
-        let role = format!("odd_{index}_{}", database.name);
+        let role = format!("odd_{index}_{}", &database.name[database.name.len() - 12..]);
         let create = format!("CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'");
         sqlx::query(AssertSqlSafe(create)).execute(&mut admin).await.unwrap();
         let (host, port) = (database.options.get_host(), database.options.get_port());
