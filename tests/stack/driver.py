@@ -274,7 +274,7 @@ class Load:
     def __init__(self, state):
         self.state, self.began = state, time.time()
         self.statuses, self.failures, self.times = collections.Counter(), [], []
-        self.socket_refusals, self.reconnects, self.messages, self.lost = [], 0, 0, []
+        self.socket_refusals, self.reconnects, self.messages, self.late = [], 0, 0, []
         self.stop = False
 
     def kinds(self):
@@ -339,7 +339,7 @@ class Load:
                 await asyncio.sleep(3)
                 for socket in before & self.sockets:
                     if not socket.closed and not any(text in json.dumps(event) for event in socket.events):
-                        self.lost.append((round(time.time(), 2), text))
+                        self.late.append((round(time.time(), 2), text, socket))
             else:
                 self.failures.append((round(time.time(), 2), "/messages", status))
                 await asyncio.sleep(1)
@@ -359,6 +359,9 @@ class Load:
         for _ in workers:
             queue.put_nowait(None)
         await asyncio.gather(*workers)
+        # What was not there after three seconds came later, or is lost.
+        lost = [(at, text) for at, text, socket in self.late
+                if not socket.closed and not any(text in json.dumps(event) for event in socket.events)]
         self.stop = True
         await asyncio.wait(clients, timeout=10)
         self.times = sorted(self.times) or [0]
@@ -375,7 +378,8 @@ class Load:
             "socket_reconnects": self.reconnects,
             "socket_refusals": self.socket_refusals,
             "chat_messages": self.messages,
-            "chat_lost": self.lost,
+            "chat_late": len(self.late),
+            "chat_lost": lost,
         }
         pathlib.Path(report).write_text(json.dumps(answer))
 
