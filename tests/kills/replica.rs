@@ -140,7 +140,7 @@ fn serve_until_killed() {
         let config = ApiConfig::load(&Source::from_map(settings, Path::new("/nonexistent"))).expect("good settings");
         let (bind, port) = (config.http.bind, config.http.port);
         let server = freehunt_api::build(config, Clock::system()).expect("the server can be built");
-        let listener = serve::bind(bind, port).await.expect("the port is free again");
+        let listener = freehunt_serving::serve::bind(bind, port).await.expect("the port is free again");
         serve::serve(server, listener, CancellationToken::new()).await.expect("it serves until it is killed");
     });
 }

@@ -6,15 +6,12 @@ pub mod docs;
 pub mod error;
 pub mod extract;
 pub mod layers;
-pub mod logging;
+pub mod metrics;
 pub mod number;
 pub mod openapi;
-pub mod readiness;
 pub mod routes;
 pub mod serve;
 pub mod state;
-
-use std::net::SocketAddr;
 
 use axum::{
     Router,
@@ -25,12 +22,12 @@ use axum::{
 };
 use freehunt_config::ApiConfig;
 use freehunt_domain::time::Clock;
+use freehunt_serving::requests::observe;
 use tower::ServiceExt;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     timeout::TimeoutLayer,
-    trace::TraceLayer,
 };
 
 use crate::{error::ApiError, layers::KnownSegments, state::AppState};
@@ -75,21 +72,20 @@ fn add_layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         .layer(layers::cors(&state.allowed_origins))
         .layer(middleware::from_fn(layers::answer_preflights_with_204))
         .layer(middleware::from_fn_with_state(state.clone(), layers::add_security_headers))
-        .layer(TraceLayer::new_for_http())
+        .layer(middleware::from_fn(observe))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
 }
 
 impl Server {
-    /// The service of one connection: paths are normalised before they are routed.
-    pub fn into_make_service(self) -> axum::extract::connect_info::IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
+    /// Everything that is served: paths are normalised before they are routed.
+    pub fn into_router(self) -> Router {
         let (router, known) = (self.router, self.known);
-        let normalized = Router::new().fallback(move |request: Request| {
+        Router::new().fallback(move |request: Request| {
             let router = router.clone();
             let request = layers::normalize_path(&known, request);
             async move { router.oneshot(request).await.unwrap_or_else(|never| match never {}) }
-        });
-        normalized.into_make_service_with_connect_info::<SocketAddr>()
+        })
     }
 }
 

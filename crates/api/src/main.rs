@@ -51,7 +51,7 @@ async fn main() -> ExitCode {
         Command::Serve => commands::serve::run().await,
         Command::Migrate => commands::migrate::run().await,
         Command::Seed => commands::seed::run().await,
-        Command::Healthcheck => commands::healthcheck::run().await,
+        Command::Healthcheck => freehunt_serving::health::ask(3000).await,
         Command::Openapi => commands::print(&commands::openapi_json()),
         Command::Settings => commands::print(&Ok(freehunt_config::settings_markdown())),
         Command::Check => commands::check::run().await,

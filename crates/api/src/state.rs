@@ -9,13 +9,13 @@ use freehunt_authentik::{
 use freehunt_config::{ApiConfig, SigningAlgorithm as ConfiguredAlgorithm};
 use freehunt_domain::{database, time::Clock};
 use freehunt_jobs::{JobContext, Jobs};
+use freehunt_serving::Readiness;
 use freehunt_storage::{Storage, StorageSettings, image::Sanitiser};
 use freehunt_stripe::{Stripe, StripeSettings};
 use sqlx::PgPool;
 
 use crate::{
     auth::{LoginLimiter, SessionStore},
-    readiness::Readiness,
     routes::upload::UploadMemory,
 };
 

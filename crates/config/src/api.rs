@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use url::Url;
+
 use crate::database::DatabaseConfig;
 use crate::error::ConfigErrors;
 use crate::frontend::FrontendConfig;
@@ -44,6 +46,8 @@ pub struct ApiConfig {
     pub log: LogConfig,
     /// Separate listener for metrics, never routed publicly; `None` serves none.
     pub metrics_address: Option<SocketAddr>,
+    /// OpenTelemetry collector that traces are sent to; `None` sends none.
+    pub otlp_endpoint: Option<Url>,
     /// Things the operator should know although they stop nothing; to be logged once at start. Hold no value.
     pub warnings: Vec<String>,
 }
@@ -73,6 +77,7 @@ impl ApiConfig {
         let docs_enabled = reader.optional("DOCS_ENABLED", parse::boolean);
         let log = LogConfig::read(reader);
         let metrics_address = reader.optional("METRICS_ADDRESS", parse::socket_address);
+        let otlp_endpoint = reader.optional("OTEL_EXPORTER_OTLP_ENDPOINT", parse::http_url);
         let frontend = frontend?;
         Ok(Self {
             database: database?,
@@ -87,6 +92,7 @@ impl ApiConfig {
             stripe: stripe?,
             log: log?,
             metrics_address: metrics_address?,
+            otlp_endpoint: otlp_endpoint?,
             warnings: Vec::new(),
         })
     }

@@ -39,6 +39,8 @@ pub struct MessagingConfig {
     pub log: LogConfig,
     /// Separate listener for metrics, never routed publicly; `None` serves none.
     pub metrics_address: Option<SocketAddr>,
+    /// OpenTelemetry collector that traces are sent to; `None` sends none.
+    pub otlp_endpoint: Option<Url>,
     /// Limits on what one user may do.
     pub chat: ChatLimits,
     /// Things the operator should know although they stop nothing; to be logged once at start. Hold no value.
@@ -67,6 +69,7 @@ impl MessagingConfig {
         let redis_url = reader.optional("REDIS_URL", parse_redis_url);
         let log = LogConfig::read(reader);
         let metrics_address = reader.optional("METRICS_ADDRESS", parse::socket_address);
+        let otlp_endpoint = reader.optional("OTEL_EXPORTER_OTLP_ENDPOINT", parse::http_url);
         let chat = ChatLimits::read(reader);
         Ok(Self {
             database: database?,
@@ -77,6 +80,7 @@ impl MessagingConfig {
             redis_url: redis_url?,
             log: log?,
             metrics_address: metrics_address?,
+            otlp_endpoint: otlp_endpoint?,
             chat: chat?,
             warnings: Vec::new(),
         })
@@ -96,6 +100,7 @@ impl fmt::Debug for MessagingConfig {
             .field("redis_host", &self.redis_url.as_ref().and_then(Url::host_str))
             .field("log", &self.log)
             .field("metrics_address", &self.metrics_address)
+            .field("otlp_endpoint", &self.otlp_endpoint.as_ref().map(Url::as_str))
             .field("chat", &self.chat)
             .field("warnings", &self.warnings)
             .finish()

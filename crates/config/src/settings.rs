@@ -382,4 +382,11 @@ static SETTINGS: &[Setting] = &[
         "IP address and port",
         "Separate listener for metrics, which must not be reachable publicly.",
     ),
+    plain(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        BOTH,
+        Unset,
+        "URL",
+        "OpenTelemetry collector that traces are sent to, as OTLP over HTTP, at its path /v1/traces.",
+    ),
 ];

@@ -8,11 +8,9 @@ pub mod auth;
 pub mod client;
 pub mod events;
 pub mod handlers;
-pub mod health;
 pub mod limits;
 pub mod listener;
 pub mod metrics;
-pub mod readiness;
 pub mod registry;
 pub mod relay;
 pub mod serve;
@@ -23,9 +21,10 @@ pub mod transport;
 
 use std::time::Duration;
 
-use axum::{Router, middleware, routing::get};
+use axum::{Router, extract::State, middleware, response::Response, routing::get};
 use freehunt_config::MessagingConfig;
 use freehunt_domain::time::Clock;
+use freehunt_serving::{health, requests::observe};
 use socketioxide::{SocketIo, handler::ConnectHandler};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -68,13 +67,22 @@ pub fn build(config: MessagingConfig, clock: Clock) -> anyhow::Result<Server> {
         .build_layer();
     io.ns("/", handlers::connection::welcome.with(handlers::connection::admit));
     let router = Router::new()
-        .route("/health", get(health::live))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
+        .route("/health", get(live))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
         .route("/asyncapi.json", get(asyncapi::serve))
         .with_state(state.clone())
         .layer(sockets)
         .layer(CatchPanicLayer::new())
-        .layer(middleware::from_fn_with_state(state.clone(), auth::guard));
+        .layer(middleware::from_fn_with_state(state.clone(), auth::guard))
+        .layer(middleware::from_fn(observe));
     Ok(Server { state, router, io, inboxes })
+}
+
+async fn live() -> Response {
+    health::live()
+}
+
+async fn ready(State(state): State<MessagingState>) -> Response {
+    health::ready(&state.readiness, &state.pool).await
 }

@@ -1,13 +1,17 @@
 //! `freehunt-messaging`: the Socket.IO server.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
-use freehunt_config::{HttpConfig, LogConfig, LogFormat, MessagingConfig, Source};
+use freehunt_config::{MessagingConfig, Source};
 use freehunt_domain::time::Clock;
 use freehunt_messaging::{asyncapi, build, metrics, serve};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use freehunt_serving::{
+    health, logging,
+    metrics::{Recorder, sample_pool},
+    serve::{bind, stop_signal},
+    traces::Traces,
+};
 
 #[derive(Parser)]
 #[command(name = "freehunt-messaging", version, about = "FreeHunt's live chat server")]
@@ -32,7 +36,7 @@ async fn main() -> ExitCode {
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let result = match Arguments::parse().command.unwrap_or(Command::Serve) {
         Command::Serve => run().await,
-        Command::Healthcheck => check_health().await,
+        Command::Healthcheck => health::ask(3001).await,
         Command::Asyncapi => print_asyncapi(),
     };
     match result {
@@ -46,39 +50,27 @@ async fn main() -> ExitCode {
 
 async fn run() -> anyhow::Result<()> {
     let config = MessagingConfig::load(&Source::process())?;
-    start_logging(&config.log);
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
+    let endpoint = config.otlp_endpoint.as_ref();
+    let traces = endpoint.map(|endpoint| Traces::start(endpoint, "freehunt-messaging")).transpose()?;
+    logging::start(&config.log, traces.as_ref());
+    logging::warn_all(&config.warnings);
     if config.redis_url.is_some() {
         tracing::warn!("REDIS_URL is set but not used: PostgreSQL spreads messages over the replicas");
     }
-    if let Some(address) = config.metrics_address {
-        metrics::start(address).await?;
+    let listener = bind(config.http.bind, config.http.port).await?;
+    let recorder = config.metrics_address.map(|address| Recorder::install().map(|it| (it, address))).transpose()?;
+    let server = build(config, Clock::system())?;
+    if let Some((recorder, address)) = recorder {
+        metrics::describe();
+        let pool = server.state.pool.clone();
+        recorder.serve(address, move || sample_pool(&pool)).await?;
     }
-    let listener = serve::bind(config.http.bind, config.http.port).await?;
     tracing::info!(address = %listener.local_addr()?, "serving");
-    serve::serve(build(config, Clock::system())?, listener, serve::stop_signal()).await
-}
-
-/// Structured lines on standard error. No cookie, token or e-mail is ever a field.
-fn start_logging(config: &LogConfig) {
-    let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let registry = tracing_subscriber::registry().with(filter);
-    let _started = match config.format {
-        LogFormat::Json => registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init(),
-        LogFormat::Text => registry.with(fmt::layer().with_writer(std::io::stderr)).try_init(),
-    };
-}
-
-/// What the container's health check runs; there is no shell or curl in the image.
-async fn check_health() -> anyhow::Result<()> {
-    let port = HttpConfig::port_of(&Source::process(), 3001)?;
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).no_proxy().build()?;
-    let url = format!("http://127.0.0.1:{port}/health/ready");
-    let response = client.get(&url).send().await.with_context(|| format!("nothing answers on port {port}"))?;
-    ensure!(response.status().is_success(), "not ready: {}", response.status());
-    Ok(())
+    let served = serve::serve(server, listener, stop_signal()).await;
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
+    served
 }
 
 #[expect(clippy::print_stdout, reason = "what the user asked for")]

@@ -5,10 +5,11 @@ use std::{ops::Deref, sync::Arc};
 use axum::http::HeaderValue;
 use freehunt_config::MessagingConfig;
 use freehunt_domain::{database, ids::SessionId, time::Clock};
+use freehunt_serving::Readiness;
 use sqlx::PgPool;
 use tokio::sync::{Notify, mpsc};
 
-use crate::{auth::Handshakes, readiness::Readiness, registry::Registry, relay::RecentMessages, signals::Signal};
+use crate::{auth::Handshakes, registry::Registry, relay::RecentMessages, signals::Signal};
 
 /// Signals that wait to be sent; what does not fit is dropped, since signals need not arrive.
 const SIGNALS: usize = 1024;

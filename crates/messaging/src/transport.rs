@@ -12,10 +12,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    extract::connect_info::Connected,
-    serve::{IncomingStream, Listener},
-};
+use axum::serve::Listener;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -34,15 +31,14 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// The client at the other end of `stream`.
+    pub fn of(stream: &CuttableStream, address: SocketAddr) -> Self {
+        Self { address, cut: stream.cut.clone() }
+    }
+
     /// Ends the connection: reading meets its end, writing fails.
     pub fn cut(&self) {
         self.cut.cancel();
-    }
-}
-
-impl Connected<IncomingStream<'_, CuttableListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, CuttableListener>) -> Self {
-        Self { address: *stream.remote_addr(), cut: stream.io().cut.clone() }
     }
 }
 

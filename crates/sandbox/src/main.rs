@@ -49,7 +49,7 @@ fn external_database() -> Option<String> {
 
 /// Ctrl-C, or the signal a process manager sends.
 async fn interrupted() {
-    freehunt_api::serve::stop_signal().cancelled().await;
+    freehunt_serving::serve::stop_signal().cancelled().await;
 }
 
 fn summary(arguments: &Arguments) -> String {

@@ -77,11 +77,19 @@ impl SessionStore {
             return Ok(check::check(state, &credential, &key).await?.session.as_ref().clone());
         }
         let heard = self.heard();
-        let checked = self.shared.sessions.try_get_with_by_ref(&key, check::check(state, &credential, &key)).await;
+        let entry = self.shared.sessions.entry_by_ref(&key);
+        let entry = entry.or_try_insert_with(check::check(state, &credential, &key)).await;
+        let found = if entry.as_ref().is_ok_and(|entry| !entry.is_fresh()) { "memory" } else { "checked" };
+        metrics::counter!("freehunt_session_lookups_total", "found" => found).increment(1);
         if self.heard() != heard {
             self.shared.sessions.invalidate(&key).await;
         }
-        Ok(checked?.session.as_ref().clone())
+        Ok(entry?.into_value().session.as_ref().clone())
+    }
+
+    /// Sessions held now; entries that have just ended may be among them.
+    pub fn count(&self) -> u64 {
+        self.shared.sessions.entry_count()
     }
 
     /// How often something was heard of; when it differs from before, what was read in between may be old.

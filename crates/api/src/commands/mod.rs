@@ -6,7 +6,6 @@ pub mod audit;
 pub mod bind_identities;
 pub mod bootstrap_storage;
 pub mod check;
-pub mod healthcheck;
 pub mod jobs;
 pub mod migrate;
 pub mod reconcile;
@@ -18,9 +17,10 @@ use std::io::Write;
 use anyhow::Context;
 use freehunt_config::{ApiConfig, DatabaseConfig, Source};
 use freehunt_domain::time::Clock;
+use freehunt_serving::logging;
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::{logging, state::AppState};
+use crate::state::AppState;
 
 /// Writes a result to standard output.
 pub fn print(text: &anyhow::Result<String>) -> anyhow::Result<()> {

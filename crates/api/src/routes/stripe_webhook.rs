@@ -41,7 +41,7 @@ pub async fn receive_webhook(State(state): State<AppState>, request: Request) ->
         .await
         .map_err(|_| ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request entity too large"))?;
     if let Err(error) = verify(&state, &parts.headers, &payload) {
-        metrics::counter!("freehunt_webhooks_rejected", "reason" => reason(error)).increment(1);
+        metrics::counter!("freehunt_webhooks_rejected_total", "reason" => reason(error)).increment(1);
         tracing::warn!(%error, "a webhook was rejected");
         return Ok(refusal(&error.to_string()));
     }
@@ -55,7 +55,7 @@ pub async fn receive_webhook(State(state): State<AppState>, request: Request) ->
     if event.livemode == state.config.stripe.live_mode {
         store(&state, &event, &payload).await?;
     } else {
-        metrics::counter!("freehunt_webhooks_rejected", "reason" => "mode").increment(1);
+        metrics::counter!("freehunt_webhooks_rejected_total", "reason" => "mode").increment(1);
         tracing::error!(event = event.id, live = event.livemode, "an event of the other mode was ignored");
     }
     Ok(Json(WebhookReceived { message: "Webhook received" }).into_response())

@@ -64,7 +64,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     drop(arguments.ignored);
-    let stop = freehunt_api::serve::stop_signal();
+    let stop = freehunt_serving::serve::stop_signal();
     let authentik = AuthentikStandInSettings {
         public_url: Some(arguments.authentik_public_url),
         ..AuthentikStandInSettings::default()

@@ -25,7 +25,7 @@ impl Readiness {
         self.shutting_down.store(true, Ordering::Relaxed);
     }
 
-    /// From now on no handshake is taken, so that clients go elsewhere.
+    /// From now on nothing that lasts is begun, so that clients go elsewhere.
     pub fn begin_closing(&self) {
         self.closing.store(true, Ordering::Relaxed);
     }

@@ -1,0 +1,26 @@
+//! The numbers of the API beside those of its requests, and the ones that are looked up when they are asked for.
+
+use freehunt_serving::metrics::sample_pool;
+use metrics::{describe_counter, describe_gauge};
+
+use crate::state::AppState;
+
+/// Takes the numbers that nobody counts as they change.
+pub fn sample(state: &AppState) {
+    sample_pool(&state.pool);
+    #[expect(clippy::cast_precision_loss, reason = "the cache holds far fewer than 2^53 sessions")]
+    metrics::gauge!("freehunt_sessions_cached").set(state.sessions.count() as f64);
+}
+
+pub fn describe() {
+    describe_gauge!("freehunt_sessions_cached", "Checked sessions held in memory");
+    describe_counter!("freehunt_session_lookups_total", "Requests with a cookie, by where its session was found");
+    describe_counter!("freehunt_sessions_begun_total", "Logins, by how");
+    describe_counter!("freehunt_log_ins_refused_total", "Refused logins");
+    describe_counter!("freehunt_webhooks_rejected_total", "Webhooks that were not accepted, by reason");
+    describe_counter!("freehunt_payments_quarantined_total", "Payments that need an operator");
+    describe_counter!("freehunt_panics_total", "Handlers that panicked");
+    describe_gauge!("freehunt_jobs_ready", "Durable jobs that wait");
+    describe_gauge!("freehunt_jobs_dead", "Durable jobs that gave up");
+    describe_gauge!("freehunt_intents_stuck", "Payments pending for more than 15 minutes");
+}

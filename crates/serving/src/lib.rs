@@ -1,0 +1,13 @@
+//! What both servers share around their routes: serving and draining, readiness, logs, traces and metrics.
+//!
+//! It knows no route of theirs and reads no setting.
+
+pub mod health;
+pub mod logging;
+pub mod metrics;
+pub mod readiness;
+pub mod requests;
+pub mod serve;
+pub mod traces;
+
+pub use readiness::Readiness;

@@ -1,0 +1,151 @@
+//! Serving until told to stop: not ready at once, serving on for a while, then finishing what is under way.
+//!
+//! Connections are served here and not by `axum::serve`, which has no time limit for a client that drips its headers
+//! or keeps an idle connection for ever.
+
+use std::{convert::Infallible, net::IpAddr, time::Duration};
+
+use anyhow::Context;
+use axum::{Router, body::Body, extract::ConnectInfo, response::Response, serve::Listener};
+use freehunt_config::HttpConfig;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::Readiness;
+
+/// How long a connection may take to send the head of its next request, idle time included. Longer than Traefik keeps
+/// an idle connection, so that it is never the server who closes one that is about to be used.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How one server is stopped.
+pub struct Shutdown<'a> {
+    pub readiness: &'a Readiness,
+    /// Serve on for so long while not ready.
+    pub delay: Duration,
+    /// What is under way after that may take so long.
+    pub timeout: Duration,
+    /// Begins it.
+    pub stop: CancellationToken,
+}
+
+impl<'a> Shutdown<'a> {
+    pub fn new(readiness: &'a Readiness, http: &HttpConfig, stop: CancellationToken) -> Self {
+        Self { readiness, delay: http.shutdown_delay, timeout: http.shutdown_timeout, stop }
+    }
+}
+
+/// Binds the configured address; a taken port is one clear sentence.
+pub async fn bind(address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+    TcpListener::bind((address, port)).await.with_context(|| format!("port {port} on {address} cannot be used"))
+}
+
+/// Serves until the shutdown is over. `peer` makes what handlers take as `ConnectInfo`; `before_closing` runs after the
+/// delay, while connections are still taken. What is not finished in time is cut.
+pub async fn serve<L, P>(
+    listener: L,
+    router: Router,
+    peer: impl Fn(&L::Io, L::Addr) -> P,
+    shutdown: Shutdown<'_>,
+    before_closing: impl Future<Output = ()>,
+) where
+    L: Listener,
+    P: Clone + Send + Sync + 'static,
+{
+    let stop_accepting = CancellationToken::new();
+    let drained = async {
+        shutdown.stop.cancelled().await;
+        shutdown.readiness.begin_shutdown();
+        tokio::time::sleep(shutdown.delay).await;
+        before_closing.await;
+        stop_accepting.cancel();
+        tokio::time::sleep(shutdown.timeout).await;
+        tracing::warn!("requests were still under way when the shutdown time was over");
+    };
+    tokio::select! {
+        () = serve_connections(listener, router, peer, stop_accepting.clone()) => {}
+        () = drained => {}
+    }
+}
+
+/// Ends when `stop` is cancelled and every connection has finished its request; dropping it cuts them.
+async fn serve_connections<L, P>(
+    mut listener: L,
+    router: Router,
+    peer: impl Fn(&L::Io, L::Addr) -> P,
+    stop: CancellationToken,
+) where
+    L: Listener,
+    P: Clone + Send + Sync + 'static,
+{
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            (io, address) = listener.accept() => {
+                let peer = peer(&io, address);
+                connections.spawn(serve_connection(io, router.clone(), peer, stop.clone()));
+            }
+            Some(_ended) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn serve_connection<I, P>(io: I, router: Router, peer: P, stop: CancellationToken)
+where
+    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    P: Clone + Send + Sync + 'static,
+{
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer.clone()));
+        let router = router.clone();
+        async move { Ok::<Response, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        // A client that went away or took too long is everyday.
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Cancelled by SIGTERM or Ctrl-C.
+pub fn stop_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let on_signal = stop.clone();
+    tokio::spawn(async move {
+        let interrupt = tokio::signal::ctrl_c();
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            match signal(SignalKind::terminate()) {
+                Ok(mut terminate) => {
+                    tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} }
+                }
+                Err(_) => {
+                    let _interrupted = interrupt.await;
+                }
+            }
+        }
+        #[cfg(not(unix))]
+        let _interrupted = interrupt.await;
+        on_signal.cancel();
+    });
+    stop
+}
