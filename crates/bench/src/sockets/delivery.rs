@@ -1,0 +1,171 @@
+//! How long a message takes: from the moment the sender has its 201 to the other participant's event, with the two on
+//! different replicas, at a steady rate. The rate is then doubled until the delay is too long.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use serde_json::Value;
+use tokio::time::{MissedTickBehavior, sleep_until};
+use uuid::Uuid;
+
+use super::{MOST_P95_MS, NEW_MESSAGE, Pair, SocketFigures, Stage, client::Hear, client::connect_all};
+use crate::{
+    load::{Connection, quantile},
+    scenarios::message,
+    servers::Server,
+};
+
+const REPLICAS: usize = 3;
+const RATE: f64 = 200.0;
+const HIGHEST_RATE: f64 = 6400.0;
+/// Conversations in which messages are sent in turn.
+const CONVERSATIONS: usize = 48;
+/// Connections that send.
+const SENDERS: usize = 16;
+/// How long a message that was sent may take to arrive before it counts as lost.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// When each message came to the other participant.
+type Arrivals = Arc<Mutex<HashMap<Uuid, Instant>>>;
+
+pub async fn measure(stage: &Stage<'_>, duration: Duration, figures: &mut SocketFigures) -> anyhow::Result<()> {
+    let api = stage.api().await?;
+    let mut replicas = Vec::new();
+    for _ in 0..REPLICAS {
+        replicas.push(stage.messaging().await?);
+    }
+    let pairs = Arc::new(stage.pairs(CONVERSATIONS).await?);
+    let arrivals = Arrivals::default();
+    let mut wanted = Vec::new();
+    for (index, pair) in pairs.iter().enumerate() {
+        let address = |number: usize| replicas[number % REPLICAS].address;
+        wanted.push((address(index), pair.sender.token.clone(), super::deaf()));
+        wanted.push((address(index + 1), pair.receiver.token.clone(), hear(&arrivals, pair)));
+    }
+    let sockets = connect_all(wanted).await?;
+    let mut rate = RATE;
+    while rate <= HIGHEST_RATE {
+        let round = send(api.address, &pairs, &arrivals, rate, duration).await?;
+        if rate == RATE {
+            (figures.p50_ms, figures.p95_ms, figures.p99_ms, figures.lost) =
+                (round.quantile(0.5), round.quantile(0.95), round.quantile(0.99), round.lost);
+        }
+        // A sender that could not keep up did not send at this rate.
+        if round.lost > 0 || round.quantile(0.95) > MOST_P95_MS || round.rate < rate * 0.95 {
+            break;
+        }
+        figures.sustained_messages_a_second = round.rate;
+        rate *= 2.0;
+    }
+    drop(sockets);
+    api.kill().await?;
+    for replica in replicas {
+        Server::kill(replica).await?;
+    }
+    Ok(())
+}
+
+/// Notes messages that somebody else sent.
+fn hear(arrivals: &Arrivals, pair: &Pair) -> Hear {
+    let arrivals = Arc::clone(arrivals);
+    let own = pair.receiver.user_id.to_string();
+    Arc::new(move |text| {
+        if !text.starts_with(NEW_MESSAGE) {
+            return;
+        }
+        let now = Instant::now();
+        let Ok(event) = serde_json::from_str::<Value>(&text[2..]) else { return };
+        let message = &event[1];
+        let is_foreign = message["senderId"].as_str().is_some_and(|sender| sender != own);
+        if let (true, Some(id)) = (is_foreign, message["id"].as_str().and_then(|id| id.parse().ok())) {
+            arrivals.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_insert(now);
+        }
+    })
+}
+
+struct Round {
+    /// Ascending, in microseconds.
+    delays: Vec<u32>,
+    lost: usize,
+    /// Messages a second that were really sent.
+    rate: f64,
+}
+
+impl Round {
+    fn quantile(&self, share: f64) -> f64 {
+        quantile(&self.delays, share)
+    }
+}
+
+async fn send(
+    api: SocketAddr,
+    pairs: &Arc<Vec<Pair>>,
+    arrivals: &Arrivals,
+    rate: f64,
+    duration: Duration,
+) -> anyhow::Result<Round> {
+    arrivals.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    let began = tokio::time::Instant::now() + Duration::from_millis(50);
+    let mut senders = Vec::new();
+    for number in 0..SENDERS {
+        let connection = Connection::open(api).await?;
+        senders.push(tokio::spawn(send_in_turn(connection, Arc::clone(pairs), number, rate, began, duration)));
+    }
+    let mut sent = Vec::new();
+    for sender in senders {
+        sent.extend(sender.await??);
+    }
+    let elapsed = began.elapsed();
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if arrivals.lock().unwrap_or_else(PoisonError::into_inner).len() >= sent.len() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let arrived = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut delays: Vec<u32> = sent
+        .iter()
+        .filter_map(|(id, at)| {
+            let delay = arrived.get(id)?.saturating_duration_since(*at);
+            Some(u32::try_from(delay.as_micros()).unwrap_or(u32::MAX))
+        })
+        .collect();
+    delays.sort_unstable();
+    Ok(Round { lost: sent.len() - delays.len(), delays, rate: sent.len() as f64 / elapsed.as_secs_f64() })
+}
+
+/// Each sender has its own moments, so that all of them together keep the rate.
+async fn send_in_turn(
+    mut connection: Connection,
+    pairs: Arc<Vec<Pair>>,
+    number: usize,
+    rate: f64,
+    began: tokio::time::Instant,
+    duration: Duration,
+) -> anyhow::Result<Vec<(Uuid, Instant)>> {
+    let pause = Duration::from_secs_f64(SENDERS as f64 / rate);
+    let first = began + Duration::from_secs_f64(number as f64 / rate);
+    sleep_until(first).await;
+    let mut ticks = tokio::time::interval_at(first, pause);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut sent = Vec::new();
+    let mut turn = number;
+    while began.elapsed() < duration {
+        ticks.tick().await;
+        let pair = &pairs[turn % pairs.len()];
+        turn += SENDERS;
+        let answer = connection.send(&message(pair.conversation, &pair.sender)).await?;
+        let at = Instant::now();
+        ensure!(answer.status == 201, "a message was answered with {}", answer.status);
+        let body: Value = serde_json::from_slice(answer.body)?;
+        let id = body["id"].as_str().and_then(|id| id.parse().ok()).context("a message without an id")?;
+        sent.push((id, at));
+    }
+    Ok(sent)
+}
