@@ -135,11 +135,9 @@ fn parse_parameters(text: &str) -> Vec<Option<String>> {
             let mut characters = quoted.char_indices().peekable();
             let mut end = quoted.len();
             while let Some((index, character)) = characters.next() {
-                if character == '\'' {
-                    if characters.next_if(|(_, next)| *next == '\'').is_none() {
-                        end = index + 1;
-                        break;
-                    }
+                if character == '\'' && characters.next_if(|(_, next)| *next == '\'').is_none() {
+                    end = index + 1;
+                    break;
                 }
                 parameter.push(character);
             }
