@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use stripe::StripeRequest;
 use stripe_checkout::checkout_session::{
-    CreateCheckoutSession, CreateCheckoutSessionAllowedPaymentMethodTypes as MethodType,
-    CreateCheckoutSessionAutomaticTax as AutomaticTax, CreateCheckoutSessionInvoiceCreation as InvoiceCreation,
-    CreateCheckoutSessionLineItems as LineItem, CreateCheckoutSessionLineItemsPriceData as PriceData,
+    CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing as AdaptivePricing,
+    CreateCheckoutSessionAllowedPaymentMethodTypes as MethodType, CreateCheckoutSessionAutomaticTax as AutomaticTax,
+    CreateCheckoutSessionInvoiceCreation as InvoiceCreation, CreateCheckoutSessionLineItems as LineItem,
+    CreateCheckoutSessionLineItemsPriceData as PriceData,
     CreateCheckoutSessionLineItemsPriceDataTaxBehavior as TaxBehavior,
     CreateCheckoutSessionPaymentIntentData as PaymentIntentData, ExpireCheckoutSession, ListCheckoutSession,
     ProductData, RetrieveCheckoutSession,
@@ -124,6 +125,26 @@ impl Stripe {
         }
     }
 
+    /// Every session made at `created_from` (Unix seconds) or later, newest first.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn list_checkout_sessions_since(&self, created_from: i64) -> Result<Vec<CheckoutSession>, StripeError> {
+        let mut sessions: Vec<CheckoutSession> = Vec::new();
+        loop {
+            let mut request = ListCheckoutSession::new().created(RangeQueryTs::gte(created_from)).limit(PAGE_SIZE);
+            if let Some(last) = sessions.last() {
+                request = request.starting_after(last.id.clone());
+            }
+            let page = self.call("list checkout sessions", || request.send(self.client())).await?;
+            let is_last = !page.has_more || page.data.is_empty();
+            sessions.extend(page.data.into_iter().map(CheckoutSession::from));
+            if is_last {
+                return Ok(sessions);
+            }
+        }
+    }
+
     /// Ends a session so that it can no longer be paid. A session that has ended before is returned
     /// as it is.
     ///
@@ -199,6 +220,8 @@ fn checkout_parameters(request: &CheckoutRequest) -> CreateCheckoutSession {
         .allowed_payment_method_types(vec![MethodType::Card])
         .line_items(vec![item])
         .automatic_tax(AutomaticTax::new(true))
+        // In euros, whatever the dashboard's default: another currency would not be the payment that was asked for.
+        .adaptive_pricing(AdaptivePricing { enabled: Some(false) })
         .invoice_creation(InvoiceCreation::new(true))
         .customer_email(request.customer_email.clone())
         .client_reference_id(request.job_posting_id.clone())

@@ -41,6 +41,8 @@ pub struct NewAccount {
 pub struct Account {
     /// `acct_…`
     pub id: String,
+    /// Its owner's address, to recognise an account by; it is not shown to anybody.
+    pub email: Option<String>,
     /// Whether it can charge cards.
     pub charges_enabled: bool,
     /// Whether money leaves it for the owner's bank.
@@ -139,6 +141,7 @@ impl Account {
         let capability = |name| object.get("capabilities").and_then(|all| event_object::text(all, name));
         Some(Self {
             id: event_object::text(object, "id")?,
+            email: event_object::text(object, "email"),
             charges_enabled: event_object::flag(object, "charges_enabled"),
             payouts_enabled: event_object::flag(object, "payouts_enabled"),
             details_submitted: event_object::flag(object, "details_submitted"),
@@ -153,6 +156,7 @@ impl From<stripe_shared::Account> for Account {
         let transfers = account.capabilities.and_then(|capabilities| capabilities.transfers);
         Self {
             id: account.id.to_string(),
+            email: account.email,
             charges_enabled: account.charges_enabled.unwrap_or(false),
             payouts_enabled: account.payouts_enabled.unwrap_or(false),
             details_submitted: account.details_submitted.unwrap_or(false),

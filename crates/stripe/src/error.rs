@@ -186,15 +186,20 @@ fn classify(status: u16, answer: &ApiErrors) -> StripeError {
             code,
             error_type: Some(answer.type_.to_string()),
             decline_code: answer.decline_code.clone(),
-            message: without_keys(answer.message.as_deref().unwrap_or("no message")),
+            message: without_secrets(answer.message.as_deref().unwrap_or("no message")),
             param: answer.param.clone(),
         },
         _ => StripeError::unknown(UnknownReason::UnreadableAnswer),
     }
 }
 
-/// The text without anything that looks like an API key, cut to [`MESSAGE_LIMIT`]. Stripe masks keys
-/// in its messages but shows their last four characters.
+/// The text without anything that looks like an API key or an e-mail address, cut to [`MESSAGE_LIMIT`]: it goes into logs.
+/// Stripe masks keys in its messages but shows their last four characters, and repeats an address that it does not like.
+fn without_secrets(text: &str) -> String {
+    let words = text.split(' ').map(|word| if word.contains('@') { "[address]" } else { word });
+    without_keys(&words.collect::<Vec<_>>().join(" "))
+}
+
 fn without_keys(text: &str) -> String {
     let mut clean = String::new();
     let mut rest = text;
@@ -220,6 +225,8 @@ mod tests {
             "The provided key '[key]' does not; [key]"
         );
         assert_eq!(without_keys("nothing to hide"), "nothing to hide");
+        let refused = "Invalid email address: somebody@example.org (sk_test_***abcd)";
+        assert_eq!(without_secrets(refused), "Invalid email address: [address] ([key])");
         assert_eq!(without_keys(&"é".repeat(600)).chars().count(), MESSAGE_LIMIT);
     }
 

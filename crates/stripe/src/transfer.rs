@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 
 use stripe::StripeRequest;
-use stripe_connect::transfer::{CreateTransfer, ListTransfer};
-use stripe_types::Currency;
+use stripe_connect::transfer::{CreateTransfer, ListTransfer, RetrieveTransfer};
+use stripe_types::{Currency, RangeQueryTs};
 
 use crate::{
     client::{PAGE_SIZE, Stripe, check_amount, check_id, keyed},
@@ -46,6 +46,8 @@ pub struct Transfer {
     pub destination: String,
     /// Whether all of it was taken back.
     pub reversed: bool,
+    /// The group it was made in; a posting, for ours.
+    pub transfer_group: Option<String>,
     /// The charge it was made from.
     pub source_transaction: Option<String>,
     /// `checkpointId` and `intentId`.
@@ -79,14 +81,37 @@ impl Stripe {
         Ok(transfer.into())
     }
 
+    /// Reads a transfer.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn get_transfer(&self, id: &str) -> Result<Transfer, StripeError> {
+        check_id("the transfer", id)?;
+        let request = RetrieveTransfer::new(id);
+        let transfer = self.call("get transfer", || request.send(self.client())).await?;
+        Ok(transfer.into())
+    }
+
     /// All transfers made for a posting, newest first.
     ///
     /// # Errors
     /// See [`StripeError`].
     pub async fn list_transfers(&self, transfer_group: &str) -> Result<Vec<Transfer>, StripeError> {
+        self.list_all(|| ListTransfer::new().transfer_group(transfer_group)).await
+    }
+
+    /// All transfers made at `created_from` (Unix seconds) or later, for whatever reason, newest first.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn list_transfers_since(&self, created_from: i64) -> Result<Vec<Transfer>, StripeError> {
+        self.list_all(|| ListTransfer::new().created(RangeQueryTs::gte(created_from))).await
+    }
+
+    async fn list_all(&self, query: impl Fn() -> ListTransfer) -> Result<Vec<Transfer>, StripeError> {
         let mut transfers: Vec<Transfer> = Vec::new();
         loop {
-            let mut request = ListTransfer::new().transfer_group(transfer_group).limit(PAGE_SIZE);
+            let mut request = query().limit(PAGE_SIZE);
             if let Some(last) = transfers.last() {
                 request = request.starting_after(last.id.clone());
             }
@@ -108,6 +133,7 @@ impl From<stripe_shared::Transfer> for Transfer {
             amount_reversed_cents: transfer.amount_reversed,
             destination: transfer.destination.map(|account| account.id().to_string()).unwrap_or_default(),
             reversed: transfer.reversed,
+            transfer_group: transfer.transfer_group,
             source_transaction: transfer.source_transaction.map(|charge| charge.id().to_string()),
             metadata: transfer.metadata,
         }

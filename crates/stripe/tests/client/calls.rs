@@ -85,6 +85,7 @@ async fn a_checkout_session_is_asked_for_with_exactly_the_specified_parameters()
         ("line_items[0][price_data][tax_behavior]", "exclusive"),
         ("line_items[0][price_data][product_data][name]", "Publication d'annonce: Développeur Rust & co"),
         ("automatic_tax[enabled]", "true"),
+        ("adaptive_pricing[enabled]", "false"),
         ("invoice_creation[enabled]", "true"),
         ("customer_email", "acme+x@example.com"),
         ("client_reference_id", "posting-1"),
