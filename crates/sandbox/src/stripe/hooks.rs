@@ -59,6 +59,11 @@ impl StripeStandIn {
         })
     }
 
+    /// Takes a transfer back by hand; without an amount, all that is left of it.
+    pub fn reverse_transfer(&self, transfer: &str, amount: Option<i64>) -> Result<()> {
+        self.shared.change(|state| state.take_back(transfer, amount, Metadata::new(), None)).map(drop)
+    }
+
     /// Sets a refund to `succeeded`, `failed`, `pending` or `canceled` and says so in an event.
     pub fn set_refund_status(&self, refund: &str, status: &str) -> Result<()> {
         self.shared.change(|state| state.set_refund_status(refund, status))

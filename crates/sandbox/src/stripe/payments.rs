@@ -302,7 +302,9 @@ impl State {
             "currency": "eur",
             "enhanced_eligibility_types": [],
             "evidence": {"enhanced_evidence": {}},
-            "evidence_details": {"due_by": null, "has_evidence": false, "past_due": false, "submission_count": 0},
+            "evidence_details": {
+                "due_by": null, "enhanced_eligibility": {}, "has_evidence": false, "past_due": false, "submission_count": 0,
+            },
             "is_charge_refundable": false,
             "livemode": self.run.livemode,
             "metadata": {},

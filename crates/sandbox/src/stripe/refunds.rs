@@ -78,7 +78,7 @@ impl State {
         }
     }
 
-    /// Books a refund and sends `charge.refunded`. Returns its id.
+    /// Books a refund and sends `charge.refunded` and `refund.created`. Returns its id.
     pub(super) fn refund(&mut self, order: RefundOrder) -> Result<String> {
         let charge = self.charges.get(&order.charge).ok_or_else(|| StripeError::not_found("charge", &order.charge))?;
         let left = charge.amount - charge.amount_refunded;
@@ -122,6 +122,8 @@ impl State {
         self.count_refunds(&order.charge);
         let object = self.object(&order.charge).unwrap_or_default();
         self.emit("charge.refunded", object);
+        let object = self.object(&id).unwrap_or_default();
+        self.emit("refund.created", object);
         Ok(id)
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     api::Call,
-    books::{Reversal, Transfer},
+    books::{Metadata, Reversal, Transfer},
     error::StripeError,
     form::{Form, missing},
     lists::{LIST_PARAMETERS, page},
@@ -61,6 +61,7 @@ impl State {
         }
         let answer = self.transfer_json(&transfer);
         self.transfers.insert(transfer);
+        self.emit("transfer.created", answer.clone());
         Ok(answer)
     }
 
@@ -99,7 +100,18 @@ impl State {
     pub(super) fn reverse_transfer(&mut self, id: &str, call: &Call) -> Result<Value> {
         let form = &call.form;
         form.allow(&["amount", "description", "metadata[*]", "refund_application_fee", "expand[]"])?;
-        let (asked, metadata, created) = (form.cents("amount", 1)?, form.metadata("metadata")?, self.now());
+        self.take_back(id, form.cents("amount", 1)?, form.metadata("metadata")?, call.key.clone())
+    }
+
+    /// Without an amount, all that is left.
+    pub(super) fn take_back(
+        &mut self,
+        id: &str,
+        asked: Option<i64>,
+        metadata: Metadata,
+        idempotency_key: Option<String>,
+    ) -> Result<Value> {
+        let created = self.now();
         let transfer = self.transfers.get_mut(id).ok_or_else(|| StripeError::not_found("transfer", id))?;
         let left = transfer.net();
         if left == 0 {
@@ -110,8 +122,7 @@ impl State {
             let message = format!("Amount of {} is greater than the {} left to reverse.", euros(amount), euros(left));
             return Err(StripeError::refused(None, message).on("amount"));
         }
-        let reversal =
-            Reversal { id: new_id("trr_1", 23), amount, metadata, created, idempotency_key: call.key.clone() };
+        let reversal = Reversal { id: new_id("trr_1", 23), amount, metadata, created, idempotency_key };
         let answer = reversal_json(id, &reversal);
         transfer.reversals.push(reversal);
         let object = self.object(id).unwrap_or_default();
