@@ -34,6 +34,16 @@ enum Command {
     Jobs(commands::jobs::JobsArguments),
     /// Compare the ledger with Stripe; reports, and moves nothing
     Reconcile,
+    /// Show, explain and retry refunds that failed
+    Refunds(commands::refunds::RefundsArguments),
+    /// Show, explain and decide on payments that were set aside
+    Payments(commands::payments::PaymentsArguments),
+    /// Show open disputes, and close one whose end was never told
+    Disputes(commands::disputes::DisputesArguments),
+    /// End a project that will not be finished, and refund what was not paid out
+    CancelProject(commands::cancel_project::CancelProjectArguments),
+    /// Adopt payout accounts that the original made
+    PayoutAccounts(commands::payout_accounts::PayoutAccountsArguments),
     /// Let a candidate be accepted on a posting the original published without a recorded payment
     AllowAcceptance(commands::allow_acceptance::AllowAcceptanceArguments),
     /// Make the avatars' bucket on a server like MinIO
@@ -58,6 +68,11 @@ async fn main() -> ExitCode {
         Command::BindIdentities(arguments) => commands::bind_identities::run(arguments).await,
         Command::Jobs(arguments) => commands::jobs::run(arguments).await,
         Command::Reconcile => commands::reconcile::run().await,
+        Command::Refunds(arguments) => commands::refunds::run(arguments).await,
+        Command::Payments(arguments) => commands::payments::run(arguments).await,
+        Command::Disputes(arguments) => commands::disputes::run(arguments).await,
+        Command::CancelProject(arguments) => commands::cancel_project::run(arguments).await,
+        Command::PayoutAccounts(arguments) => commands::payout_accounts::run(arguments).await,
         Command::AllowAcceptance(arguments) => commands::allow_acceptance::run(arguments).await,
         Command::BootstrapStorage => commands::bootstrap_storage::run().await,
         Command::Audit(arguments) => commands::audit::run(arguments).await,

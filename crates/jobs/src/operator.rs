@@ -1,9 +1,12 @@
 //! What an operator asks about jobs: which are waiting or dead, why, and to run one again.
 
 use chrono::{DateTime, Utc};
-use freehunt_domain::ids::JobId;
+use freehunt_domain::{
+    audit::{self, AuditActor, AuditRecord},
+    ids::JobId,
+};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 
 /// A job as the operator sees it. The payload holds ids only.
@@ -38,8 +41,9 @@ pub async fn list(connection: &mut PgConnection, limit: i64) -> Result<Vec<JobLi
         .await
 }
 
-/// Makes a waiting or dead job due now, with its attempts forgotten. `false` when there is none to retry.
-pub async fn retry(pool: &PgPool, id: JobId) -> Result<bool, sqlx::Error> {
+/// Makes a waiting or dead job due now. `false` when there is none to retry.
+pub async fn retry(pool: &PgPool, id: JobId, operator: &str) -> Result<bool, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
     let updated = sqlx::query!(
         r#"UPDATE job SET state = 'READY', run_at = now(), attempts = attempts + 1, leased_until = NULL, finished_at = NULL
            WHERE id = $1 AND (state = 'DEAD' OR state = 'READY' AND (leased_until IS NULL OR leased_until < now()))
@@ -47,9 +51,22 @@ pub async fn retry(pool: &PgPool, id: JobId) -> Result<bool, sqlx::Error> {
                              WHERE live.unique_key = job.unique_key AND live.state = 'READY' AND live.id <> job.id)"#,
         id.0,
     )
-    .execute(pool)
+    .execute(&mut *transaction)
     .await?;
-    Ok(updated.rows_affected() == 1)
+    if updated.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let record = AuditRecord {
+        actor: AuditActor::Operator,
+        table: "job",
+        action: "retry_job",
+        subject_id: Some(id.to_string()),
+        client_address: None,
+        details: Some(json!({ "operator": operator })),
+    };
+    audit::record(&mut transaction, &record).await?;
+    transaction.commit().await?;
+    Ok(true)
 }
 
 /// A job and the rows it is about.

@@ -24,7 +24,12 @@ enum JobsAction {
     /// What a job does, the row it works on, and why it is not done
     Explain { id: Uuid },
     /// Make a waiting or dead job due now
-    Retry { id: Uuid },
+    Retry {
+        id: Uuid,
+        /// Who decides it, for the audit trail
+        #[arg(long)]
+        operator: String,
+    },
 }
 
 /// One JSON object a line.
@@ -44,8 +49,8 @@ pub async fn run(arguments: JobsArguments) -> anyhow::Result<()> {
             let explanation = explanation.with_context(|| format!("there is no job {id}"))?;
             print(&serde_json::to_string_pretty(&explanation).map_err(Into::into))
         }
-        JobsAction::Retry { id } => {
-            let made_due = operator::retry(&pool(&config), JobId(id)).await?;
+        JobsAction::Retry { id, operator } => {
+            let made_due = operator::retry(&pool(&config), JobId(id), &operator).await?;
             ensure!(made_due, "job {id} is done, under way, or does not exist");
             print(&Ok(format!("job {id} is due now; a running server takes it up")))
         }

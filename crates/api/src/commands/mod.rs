@@ -5,10 +5,15 @@ pub mod allow_acceptance;
 pub mod audit;
 pub mod bind_identities;
 pub mod bootstrap_storage;
+pub mod cancel_project;
 pub mod check;
+pub mod disputes;
 pub mod jobs;
 pub mod migrate;
+pub mod payments;
+pub mod payout_accounts;
 pub mod reconcile;
+pub mod refunds;
 pub mod seed;
 pub mod serve;
 

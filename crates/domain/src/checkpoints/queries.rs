@@ -148,3 +148,17 @@ pub async fn count_checkpoints(connection: &mut PgConnection, job_posting: JobPo
         .fetch_one(connection)
         .await
 }
+
+/// Cancels what is not done; the ids of what was canceled. Lock the posting and its project first.
+pub async fn cancel_open_checkpoints(
+    connection: &mut PgConnection,
+    job_posting: JobPostingId,
+) -> Result<Vec<CheckpointId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"UPDATE "Checkpoint" SET "status" = 'CANCELED', "updatedAt" = (now() AT TIME ZONE 'UTC')
+           WHERE "jobPostingId" = $1 AND "status" NOT IN ('DONE', 'CANCELED') RETURNING "id" AS "id: CheckpointId""#,
+        job_posting.0,
+    )
+    .fetch_all(connection)
+    .await
+}

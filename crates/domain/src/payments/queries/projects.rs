@@ -47,3 +47,25 @@ pub async fn update_completed_if_done(
     .fetch_optional(connection)
     .await
 }
+
+pub async fn find_posting_of_project(
+    connection: &mut PgConnection,
+    project: ProjectId,
+) -> Result<Option<JobPostingId>, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT "jobPostingId" AS "id: JobPostingId" FROM "Project" WHERE "id" = $1"#, project.0)
+        .fetch_optional(connection)
+        .await
+}
+
+/// Ends a project that is not completed.
+pub async fn update_project_canceled(connection: &mut PgConnection, project: ProjectId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE "Project"
+           SET "status" = 'CANCELED', "endDate" = (now() AT TIME ZONE 'UTC'), "updatedAt" = (now() AT TIME ZONE 'UTC')
+           WHERE "id" = $1"#,
+        project.0,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
