@@ -8,6 +8,7 @@ use crate::{
     freelances::{self, Freelance},
     ids::{FreelanceId, JobPostingId},
     job_postings::{self, JobPosting, JobPostingStatus},
+    payments::accounts::find_account,
     policy::{self, Actor, JobPostingAction},
     projects,
     users::Role,
@@ -31,6 +32,9 @@ pub enum ApplyError {
     OwnCompany,
     #[error("no account for payouts is connected")]
     NoPayoutAccount,
+    /// Ask Stripe how the account stands, then apply again; the second time it is an answer.
+    #[error("the payout account's form is not finished, as far as is known")]
+    PayoutAccountNotReady { account: String },
     #[error("the job posting is not published")]
     NotPublished,
     #[error("the job posting has no checkpoint")]
@@ -89,14 +93,25 @@ async fn check_right(connection: &mut PgConnection, actor: Actor, id: JobPosting
     if facts.owner == actor.user_id { Err(ApplyError::OwnCompany) } else { Ok(()) }
 }
 
+/// Whoever applies can be paid: the account is there, and its form was filled in. What Stripe still verifies then does not
+/// keep anybody from applying; an approval asks for more.
+async fn check_payout_account(connection: &mut PgConnection, freelance: &Freelance) -> Result<(), ApplyError> {
+    let account = find_account(connection, freelance.id).await?;
+    if account.as_ref().is_some_and(|account| account.stripe_account_id.is_some() && account.details_submitted) {
+        return Ok(());
+    }
+    let recorded = account.and_then(|account| account.stripe_account_id);
+    let carried = freelance.stripe_account_id.clone().filter(|account| !account.is_empty());
+    let account = recorded.or(carried).ok_or(ApplyError::NoPayoutAccount)?;
+    Err(ApplyError::PayoutAccountNotReady { account })
+}
+
 async fn check_state(
     connection: &mut PgConnection,
     freelance: &Freelance,
     job_posting: &JobPosting,
 ) -> Result<(), ApplyError> {
-    if freelance.stripe_account_id.as_deref().is_none_or(str::is_empty) {
-        return Err(ApplyError::NoPayoutAccount);
-    }
+    check_payout_account(connection, freelance).await?;
     if projects::queries::exists_for_job_posting(connection, job_posting.id).await?
         || job_postings::queries::has_accepted_candidate(connection, job_posting.id).await?
     {

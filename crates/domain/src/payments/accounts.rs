@@ -1,12 +1,16 @@
 //! Where freelances are paid to: one account each, made once, stored at once, never taken from a client (I11).
+//!
+//! `payout_account` is what counts. The profile's copy is what the web client sees: there from the moment the account's
+//! form is opened, and gone again while the form is known to be unfinished, so that the client offers it again.
 
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
-pub use super::queries::accounts::{Payee, PayoutAccount, find_account};
+pub use super::queries::accounts::{LegacyAccount, Payee, PayoutAccount, find_account, list_legacy_accounts};
 use super::queries::accounts::{
-    find_account_of_stripe, find_payee, find_payee_of_account, insert_account, insert_adopted_account, lock_account,
-    lock_payee_of_user, update_created, update_next_key, update_state,
+    find_account_of_stripe, find_payee, insert_account, insert_adopted_account, list_carriers, lock_account,
+    lock_payee_of_user, update_created, update_hidden, update_linked, update_next_key, update_old_hidden, update_shown,
+    update_state,
 };
 use crate::{
     audit::{self, AuditActor, AuditRecord},
@@ -82,21 +86,113 @@ pub struct AccountState {
     pub details_submitted: bool,
     /// The freelance it was made for, by its metadata.
     pub made_for: Option<String>,
+    /// Its owner's address.
+    pub email: Option<String>,
 }
 
-/// Enters how an account stands. An account of the original's is adopted when its metadata names the freelance whose
-/// profile carries it. `false` when the account is nobody's here.
+impl AccountState {
+    /// Of an account that Stripe does not know (any more).
+    pub fn gone(id: &str) -> Self {
+        Self { id: id.to_owned(), transfers_active: false, details_submitted: false, made_for: None, email: None }
+    }
+}
+
+/// Enters how an account stands; a finished form makes the account visible on its profile. `false` when the account is
+/// nobody's here.
 pub async fn record_account_state(pool: &PgPool, state: &AccountState) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     if find_account_of_stripe(&mut transaction, &state.id).await?.is_none() {
-        let Some(freelance) = find_payee_of_account(&mut transaction, &state.id).await? else { return Ok(false) };
-        if state.made_for.as_deref() != Some(freelance.to_string().as_str()) {
-            tracing::error!(%freelance, "a profile carries an account that was not made for it");
-            return Ok(false);
-        }
+        let Some(freelance) = adopter(&mut transaction, state).await? else { return Ok(false) };
         insert_adopted_account(&mut transaction, freelance, &state.id).await?;
+        audit_adoption(&mut transaction, AuditActor::System, freelance, &state.id, None).await?;
     }
     update_state(&mut transaction, &state.id, state.transfers_active, state.details_submitted).await?;
+    if state.details_submitted {
+        update_shown(&mut transaction, &state.id).await?;
+    }
     transaction.commit().await?;
     Ok(true)
+}
+
+/// Whose account of the original's it is: that of the profile that carries it, when the account's metadata names that
+/// profile. One that names nobody is taken for its carrier's only when the original's database carried it before these
+/// servers were in charge, nobody else carries it, and it was made for the address of the carrier: the original let
+/// anybody write an account into any profile (X3), and an account of one's own has one's own address.
+async fn adopter(connection: &mut PgConnection, state: &AccountState) -> Result<Option<FreelanceId>, sqlx::Error> {
+    let carriers = list_carriers(connection, &state.id).await?;
+    if let Some(made_for) = &state.made_for {
+        let named = carriers.iter().find(|carrier| carrier.freelance_id.to_string() == *made_for);
+        if named.is_none() && !carriers.is_empty() {
+            tracing::error!(account = state.id, "a profile carries an account that was not made for it");
+        }
+        return Ok(named.map(|carrier| carrier.freelance_id));
+    }
+    let [carrier] = carriers.as_slice() else { return Ok(None) };
+    let is_theirs = state.email.as_ref().is_some_and(|email| email.to_lowercase() == carrier.email.to_lowercase());
+    if carrier.is_legacy && is_theirs {
+        return Ok(Some(carrier.freelance_id));
+    }
+    tracing::error!(account = state.id, freelance = %carrier.freelance_id, "an account that names nobody is not adopted");
+    Ok(None)
+}
+
+/// An operator's word: the account that a profile of the original's carries is its own. `false` when the profile carries
+/// another account now, or has one already.
+pub async fn adopt_legacy_account(
+    pool: &PgPool,
+    freelance: FreelanceId,
+    state: &AccountState,
+    operator: &str,
+) -> Result<bool, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let carriers = list_carriers(&mut transaction, &state.id).await?;
+    let is_legacy = carriers.iter().any(|carrier| carrier.freelance_id == freelance && carrier.is_legacy);
+    let names_another = state.made_for.as_ref().is_some_and(|made_for| *made_for != freelance.to_string());
+    let is_taken = find_account_of_stripe(&mut transaction, &state.id).await?.is_some();
+    if !is_legacy || names_another || is_taken {
+        return Ok(false);
+    }
+    insert_adopted_account(&mut transaction, freelance, &state.id).await?;
+    update_state(&mut transaction, &state.id, state.transfers_active, state.details_submitted).await?;
+    audit_adoption(&mut transaction, AuditActor::Operator, freelance, &state.id, Some(operator)).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+async fn audit_adoption(
+    connection: &mut PgConnection,
+    actor: AuditActor,
+    freelance: FreelanceId,
+    account: &str,
+    operator: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    let record = AuditRecord {
+        actor,
+        table: "Freelance",
+        action: "adopt_payout_account",
+        subject_id: Some(freelance.to_string()),
+        client_address: None,
+        details: Some(json!({ "account": account, "operator": operator })),
+    };
+    audit::record(connection, &record).await
+}
+
+/// The form is about to be opened: the profile shows its account at once, so that no page that is loaded while its
+/// owner comes back from the form misses it.
+pub async fn record_form_opened(pool: &PgPool, stripe_account_id: &str) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    update_linked(&mut transaction, stripe_account_id).await?;
+    update_shown(&mut transaction, stripe_account_id).await?;
+    transaction.commit().await
+}
+
+/// Its owner came back from the form without finishing it: the profile offers it again.
+pub async fn offer_form_again(pool: &PgPool, stripe_account_id: &str) -> Result<(), sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    update_hidden(&mut connection, stripe_account_id).await
+}
+
+/// As [`offer_form_again`], for all whose form was opened more than a day ago and is not finished; how many.
+pub async fn offer_old_forms_again(connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    update_old_hidden(connection).await
 }

@@ -8,8 +8,8 @@ use freehunt_domain::{
     freelances::queries::find_freelance,
     ids::FreelanceId,
     payments::accounts::{
-        AccountState, AccountStep, next_account_step, record_account_created, record_account_key_spent,
-        record_account_state,
+        AccountState, AccountStep, next_account_step, offer_form_again, record_account_created,
+        record_account_key_spent, record_account_state, record_form_opened,
     },
     policy,
     users::Role,
@@ -105,6 +105,7 @@ pub async fn create_account_connection(
     let refresh_url = format!("{profile}?stripe_error=refresh");
     let return_url = format!("{profile}?stripe_return=success&account_id={account}");
     let link = state.stripe.create_account_link(&account, &refresh_url, &return_url).await.map_err(failure)?;
+    record_form_opened(&state.pool, &account).await?;
     Ok(Created(AccountConnection {
         account: ConnectedAccount { id: account.clone() },
         account_link: link.url,
@@ -165,6 +166,20 @@ async fn create_account(
     }
 }
 
+/// Asks Stripe how an account stands, and enters it: what is known of it may be old.
+pub(crate) async fn refresh_account(state: &AppState, account: &str) -> ApiResult<()> {
+    let known = match state.stripe.get_account(account).await {
+        Ok(account) => account_state(&account),
+        Err(error) if error.is_final() => {
+            tracing::warn!(%error, "a payout account is gone");
+            AccountState::gone(account)
+        }
+        Err(error) => return Err(ApiError::unavailable(error)),
+    };
+    record_account_state(&state.pool, &known).await?;
+    Ok(())
+}
+
 /// A refusal is Stripe's and not the client's; anything else may go better later.
 fn failure(error: StripeError) -> ApiError {
     if error.is_final() {
@@ -222,6 +237,7 @@ pub async fn confirm_account_activation(
     }
     let known: AccountState = account_state(&state.stripe.get_account(&account).await.map_err(failure)?);
     if !record_account_state(&state.pool, &known).await? || !known.details_submitted {
+        offer_form_again(&state.pool, &account).await?;
         return Err(ApiError::conflict("Le compte Stripe n'est pas encore activé"));
     }
     let mut connection = state.pool.acquire().await?;

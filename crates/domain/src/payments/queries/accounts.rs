@@ -181,14 +181,100 @@ pub async fn lock_payee_of_user(connection: &mut PgConnection, user: UserId) -> 
     .await
 }
 
-pub async fn find_payee_of_account(
+/// A profile that carries an account, for whoever wants to know whose the account is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carrier {
+    pub freelance_id: FreelanceId,
+    /// The address of the profile's user.
+    pub email: String,
+    /// Whether the original's database carried the account in this profile.
+    pub is_legacy: bool,
+}
+
+/// The profiles that carry the account: one, unless somebody wrote it into another.
+pub async fn list_carriers(
     connection: &mut PgConnection,
     stripe_account_id: &str,
-) -> Result<Option<FreelanceId>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"SELECT "id" AS "id: FreelanceId" FROM "Freelance" WHERE "stripeAccountId" = $1 LIMIT 1"#,
+) -> Result<Vec<Carrier>, sqlx::Error> {
+    sqlx::query_as!(
+        Carrier,
+        r#"SELECT f."id" AS "freelance_id: FreelanceId", u."email",
+                  EXISTS (SELECT FROM legacy_payout_account l
+                          WHERE l.freelance_id = f."id" AND l.stripe_account_id = $1) AS "is_legacy!"
+           FROM "Freelance" f JOIN "User" u ON u."id" = f."userId" WHERE f."stripeAccountId" = $1"#,
         stripe_account_id,
     )
-    .fetch_optional(connection)
+    .fetch_all(connection)
     .await
+}
+
+/// An account that the original's database carried and that is not adopted yet.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LegacyAccount {
+    pub freelance_id: FreelanceId,
+    pub stripe_account_id: String,
+    /// Profiles that carry the account; more than one is somebody's doing.
+    pub carriers: i64,
+}
+
+pub async fn list_legacy_accounts(connection: &mut PgConnection) -> Result<Vec<LegacyAccount>, sqlx::Error> {
+    sqlx::query_as!(
+        LegacyAccount,
+        r#"SELECT l.freelance_id AS "freelance_id: FreelanceId", l.stripe_account_id,
+                  (SELECT count(*) FROM "Freelance" f WHERE f."stripeAccountId" = l.stripe_account_id) AS "carriers!"
+           FROM legacy_payout_account l
+           WHERE NOT EXISTS (SELECT FROM payout_account a
+                             WHERE a.freelance_id = l.freelance_id AND a.stripe_account_id IS NOT NULL)
+           ORDER BY l.freelance_id"#,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Notes that the account's form is opened now.
+pub async fn update_linked(connection: &mut PgConnection, stripe_account_id: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE payout_account SET linked_at = now() WHERE stripe_account_id = $1", stripe_account_id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The profile carries its account.
+pub async fn update_shown(connection: &mut PgConnection, stripe_account_id: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE "Freelance" f SET "stripeAccountId" = $1, "updatedAt" = (now() AT TIME ZONE 'UTC')
+           FROM payout_account a
+           WHERE a.stripe_account_id = $1 AND f."id" = a.freelance_id AND f."stripeAccountId" IS DISTINCT FROM $1"#,
+        stripe_account_id,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The profile does not carry its account while the form is unfinished.
+pub async fn update_hidden(connection: &mut PgConnection, stripe_account_id: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE "Freelance" f SET "stripeAccountId" = NULL, "updatedAt" = (now() AT TIME ZONE 'UTC')
+           FROM payout_account a
+           WHERE a.stripe_account_id = $1 AND NOT a.details_submitted AND f."id" = a.freelance_id
+             AND f."stripeAccountId" = $1"#,
+        stripe_account_id,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// As [`update_hidden`], for all whose form was opened more than a day ago; how many.
+pub async fn update_old_hidden(connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    let hidden = sqlx::query!(
+        r#"UPDATE "Freelance" f SET "stripeAccountId" = NULL, "updatedAt" = (now() AT TIME ZONE 'UTC')
+           FROM payout_account a
+           WHERE NOT a.details_submitted AND coalesce(a.linked_at, a.created_at) < now() - interval '1 day'
+             AND f."id" = a.freelance_id AND f."stripeAccountId" = a.stripe_account_id"#,
+    )
+    .execute(connection)
+    .await?;
+    Ok(hidden.rows_affected())
 }
