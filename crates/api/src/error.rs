@@ -8,7 +8,11 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use freehunt_domain::{Violation, error::is_unavailable, policy::Decision};
+use freehunt_domain::{
+    Violation,
+    error::{is_transient, is_unavailable},
+    policy::Decision,
+};
 use serde::Serialize;
 
 pub type ApiResult<T> = Result<T, ApiError>;
@@ -134,7 +138,8 @@ pub const FORBIDDEN: &str = "Forbidden resource";
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        if is_unavailable(&error) {
+        // A transaction that lost against others again and again is a database that has too much to do.
+        if is_unavailable(&error) || is_transient(&error) {
             return Self::unavailable(error);
         }
         match Violation::of(&error) {

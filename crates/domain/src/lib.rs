@@ -23,6 +23,7 @@ pub mod money;
 pub mod payments;
 pub mod policy;
 pub mod projects;
+pub mod retry;
 pub mod schema;
 pub mod seed;
 pub mod sessions;

@@ -9,11 +9,10 @@ use freehunt_domain::{
     ids::{CheckpointId, TransferIntentId},
     payments::{
         self, Approval, ApproveError, CheckpointChanges, EditCheckpointError, SubmitError, TransferStatus,
-        accounts::{AccountState, record_account_state},
         queries::transfers::find_transfer,
     },
+    retry::retrying,
 };
-use freehunt_jobs::account_state;
 use serde::Deserialize;
 
 use crate::{
@@ -21,6 +20,7 @@ use crate::{
     extract::{AllowedBody, Field, Rule, Validate},
     routes::{
         checkpoints::views::PartyCheckpoint, job_posting_payments::patience, job_postings::access::CheckpointToAdvance,
+        stripe::refresh_account,
     },
     state::AppState,
 };
@@ -156,8 +156,11 @@ pub async fn update_checkpoint(
     let checkpoint = match (allowed.is_company, body.advances()) {
         (_, false) if body.changes_nothing() => allowed.checkpoint,
         (true, true) => approve(&state, &allowed).await?,
-        (true, false) => payments::edit_checkpoint(&state.pool, id, &body.into_changes()).await?,
-        (false, true) => payments::submit_checkpoint(&state.pool, id, user).await?,
+        (true, false) => {
+            let changes = body.into_changes();
+            retrying(|| payments::edit_checkpoint(&state.pool, id, &changes)).await?
+        }
+        (false, true) => retrying(|| payments::submit_checkpoint(&state.pool, id, user)).await?,
         (false, false) => return Err(ApiError::forbidden(FORBIDDEN)),
     };
     Ok(Json(PartyCheckpoint::of(&checkpoint)))
@@ -173,11 +176,12 @@ fn assert_own(claimed: Option<&str>, known: &str) -> ApiResult<()> {
 
 async fn approve(state: &AppState, allowed: &CheckpointToAdvance) -> ApiResult<Checkpoint> {
     let (id, user) = (allowed.checkpoint.id, allowed.session.user_id);
-    let approval = match payments::approve_checkpoint(&state.pool, id, user).await {
+    let approve = || payments::approve_checkpoint(&state.pool, id, user);
+    let approval = match retrying(approve).await {
         Err(ApproveError::AccountNotReady { account, .. }) => {
             // What is known of the account may be old: Stripe is asked once.
             refresh_account(state, &account).await?;
-            payments::approve_checkpoint(&state.pool, id, user).await?
+            retrying(approve).await?
         }
         other => other?,
     };
@@ -187,19 +191,6 @@ async fn approve(state: &AppState, allowed: &CheckpointToAdvance) -> ApiResult<C
     }
     let mut connection = state.pool.acquire().await?;
     find_checkpoint(&mut connection, id).await?.ok_or_else(|| ApiError::not_found(NO_CHECKPOINT))
-}
-
-async fn refresh_account(state: &AppState, account: &str) -> ApiResult<()> {
-    let account = match state.stripe.get_account(account).await {
-        Ok(account) => account_state(&account),
-        Err(error) if error.is_final() => {
-            tracing::warn!(%error, "a payout account is gone");
-            AccountState { id: account.to_owned(), transfers_active: false, details_submitted: false, made_for: None }
-        }
-        Err(error) => return Err(ApiError::unavailable(error)),
-    };
-    record_account_state(&state.pool, &account).await?;
-    Ok(())
 }
 
 async fn check_transfer(state: &AppState, intent: TransferIntentId) -> ApiResult<()> {

@@ -17,7 +17,9 @@ impl From<ApplyError> for ApiError {
         match error {
             ApplyError::NotOwnProfile | ApplyError::OwnCompany => Self::forbidden(FORBIDDEN),
             ApplyError::NoJobPosting => Self::not_found("Job posting not found"),
-            ApplyError::NoPayoutAccount => Self::bad_request(NO_PAYOUT_ACCOUNT),
+            ApplyError::NoPayoutAccount | ApplyError::PayoutAccountNotReady { .. } => {
+                Self::bad_request(NO_PAYOUT_ACCOUNT)
+            }
             ApplyError::NotPublished => Self::conflict("This job posting does not take applications"),
             ApplyError::NoCheckpoint => Self::bad_request(NO_CHECKPOINT),
             ApplyError::AlreadySelected => Self::bad_request(ALREADY_SELECTED),

@@ -6,8 +6,9 @@ mod views;
 
 use axum::{extract::State, response::Json};
 use freehunt_domain::{
-    candidates::{self, Candidate, CandidateStatus, Decision, NewCandidate, queries},
+    candidates::{self, ApplyError, Candidate, CandidateStatus, Decision, NewCandidate, queries},
     ids::{CandidateId, CompanyId, FreelanceId, JobPostingId},
+    retry::retrying,
 };
 use serde::Deserialize;
 
@@ -21,7 +22,7 @@ use self::{
 use crate::{
     error::{ApiError, ApiResult, ErrorBody},
     extract::{Allowed, AllowedBody, ClientAddress, Created, Field, Rule, Session, ValidBody, Validate},
-    routes::closed,
+    routes::{closed, stripe::refresh_account},
     state::AppState,
 };
 
@@ -69,7 +70,15 @@ pub async fn create_candidate(
     }
     session.require_confirmed()?;
     let new = NewCandidate { freelance_id: body.freelance_id, job_posting_id: body.job_posting_id };
-    let (candidate, freelance, job_posting) = candidates::apply(&state.pool, session.actor(), new).await?;
+    let apply = || candidates::apply(&state.pool, session.actor(), new);
+    let applied = match retrying(apply).await {
+        Err(ApplyError::PayoutAccountNotReady { account }) => {
+            refresh_account(&state, &account).await?;
+            retrying(apply).await
+        }
+        other => other,
+    };
+    let (candidate, freelance, job_posting) = applied?;
     Ok(Created(CreatedCandidate::new(candidate, freelance, job_posting, session.user_id)))
 }
 
@@ -136,7 +145,7 @@ pub async fn delete_candidate(
     Allowed(own): Allowed<OwnCandidate>,
 ) -> ApiResult<Json<Candidate>> {
     own.session.require_confirmed()?;
-    Ok(Json(candidates::withdraw(&state.pool, &own.candidate).await?))
+    Ok(Json(retrying(|| candidates::withdraw(&state.pool, &own.candidate)).await?))
 }
 
 /// The session's own application to a posting.
@@ -193,7 +202,9 @@ pub async fn decide_candidate(
         CandidateStatus::Rejected => Decision::Reject,
         CandidateStatus::Pending => return Err(ApiError::conflict("A candidate cannot be set back to PENDING")),
     };
-    let decided = candidates::decide(&state.pool, session.user_id, id, decision, Some(address.to_string())).await?;
+    let address = Some(address.to_string());
+    let decide = || candidates::decide(&state.pool, session.user_id, id, decision, address.clone());
+    let decided = retrying(decide).await?;
     let mut connection = state.pool.acquire().await?;
     let mut details = candidates::load_details(&mut connection, vec![decided.candidate]).await?;
     let details = details.pop().ok_or(sqlx::Error::RowNotFound)?;

@@ -6,6 +6,7 @@ use freehunt_domain::{
     payments::{
         Checkout, CheckoutTerms, PaymentSession, SessionStatus, begin_checkout, queries::sessions::find_session,
     },
+    retry::retrying,
 };
 use freehunt_jobs::AttemptOutcome;
 use serde::{Deserialize, Serialize};
@@ -99,7 +100,7 @@ const MOST_ROUNDS: u32 = 3;
 
 async fn open_page(state: &AppState, terms: &CheckoutTerms<'_>) -> ApiResult<PaymentPage> {
     for _ in 0..MOST_ROUNDS {
-        let (job, session) = match begin_checkout(&state.pool, terms).await? {
+        let (job, session) = match retrying(|| begin_checkout(&state.pool, terms)).await? {
             Checkout::Open(session) => return PaymentPage::of(session).ok_or_else(not_answered),
             Checkout::Creating(session, job) => (job, Some(session.id)),
             Checkout::Replacing(job) => (job, None),

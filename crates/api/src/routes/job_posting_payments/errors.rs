@@ -10,6 +10,7 @@ impl From<BeginCheckoutError> for ApiError {
             BeginCheckoutError::NotFound => Self::not_found("Annonce introuvable"),
             BeginCheckoutError::NotPending => Self::conflict("Cette annonce n'est pas en attente de paiement"),
             BeginCheckoutError::AlreadyPaid => Self::conflict("Cette annonce a déjà été payée"),
+            BeginCheckoutError::SetAside => Self::conflict("Un paiement de cette annonce est en cours de vérification"),
             BeginCheckoutError::NoCheckpoints => Self::conflict("Cette annonce n'a aucun jalon à payer"),
             BeginCheckoutError::TotalDiffers => {
                 Self::conflict("Le montant total de l'annonce diffère de la somme de ses jalons")

@@ -11,6 +11,7 @@ use freehunt_domain::{
     ids::{JobPostingId, RefundIntentId},
     job_postings::{queries::find_job_posting, relations},
     payments::{self, Cancellation, RefundStatus, queries::refunds::find_refund, sessions::reconcile_soon},
+    retry::retrying,
 };
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +52,7 @@ pub async fn publish_job_posting(
 ) -> ApiResult<Created<OwnJobPosting>> {
     owned.session.require_confirmed()?;
     let id = owned.job_posting.id;
-    payments::publish(&state.pool, id, owned.session.user_id).await?;
+    retrying(|| payments::publish(&state.pool, id, owned.session.user_id)).await?;
     let mut connection = state.pool.acquire().await?;
     let published = find_job_posting(&mut connection, id).await?.ok_or(sqlx::Error::RowNotFound)?;
     Ok(Created(OwnJobPosting::of(relations::load_one(&mut connection, published).await?)))
@@ -107,7 +108,7 @@ pub async fn cancel_job_posting(
 ) -> ApiResult<Created<JobPostingCanceled>> {
     owned.session.require_confirmed()?;
     let (id, actor) = (owned.job_posting.id, owned.session.user_id);
-    let canceled = payments::cancel(&state.pool, id, actor, body.reason.as_deref()).await?;
+    let canceled = retrying(|| payments::cancel(&state.pool, id, actor, body.reason.as_deref())).await?;
     let answer = describe(&state, canceled).await?;
     state.jobs.wake();
     Ok(Created(answer))

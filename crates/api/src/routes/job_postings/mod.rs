@@ -15,6 +15,7 @@ use freehunt_domain::{
         UpdateJobPostingError, queries, relations, search,
     },
     policy,
+    retry::retrying,
     users::Role,
 };
 use sqlx::PgConnection;
@@ -196,7 +197,8 @@ pub async fn delete_job_posting(
     let id = owned.job_posting.id;
     let mut loaded = relations::load_one(&mut connection, owned.job_posting).await?;
     drop(connection);
-    job_postings::delete(&state.pool, owned.session.audit_actor(), address.to_string(), id).await?;
+    let actor = owned.session.audit_actor();
+    retrying(|| job_postings::delete(&state.pool, actor, address.to_string(), id)).await?;
     loaded.checkpoints.clear();
     Ok(Json(OwnJobPosting::of(loaded)))
 }
