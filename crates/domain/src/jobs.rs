@@ -69,14 +69,16 @@ impl Job {
 
 /// Writes the job in the caller's transaction; returns the live job that has the same key when there is one.
 ///
-/// Nothing runs before the transaction commits. Use `freehunt_jobs::Jobs::attempt` with the id to run it at once.
+/// Nothing runs before the transaction commits. Use `freehunt_jobs::Jobs::attempt` with the id to run it at once. A job that
+/// waits for its next attempt becomes due, but not within a second of its last one: whoever asks again and again does
+/// not make the provider be asked as often.
 pub async fn enqueue(connection: &mut PgConnection, job: &Job) -> Result<JobId, sqlx::Error> {
     let payload = serde_json::to_value(job).map_err(|error| sqlx::Error::Encode(error.into()))?;
     // The no-op update makes RETURNING answer for the row that was there already.
     sqlx::query_scalar!(
         r#"INSERT INTO job (kind, payload, unique_key) VALUES ($1, $2, $3)
            ON CONFLICT (unique_key) WHERE state = 'READY' AND unique_key IS NOT NULL
-           DO UPDATE SET run_at = least(job.run_at, now())
+           DO UPDATE SET run_at = least(job.run_at, greatest(now(), job.attempted_at + interval '1 second'))
            RETURNING id AS "id: JobId""#,
         job.kind(),
         payload,

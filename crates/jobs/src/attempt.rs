@@ -1,6 +1,6 @@
 //! Running one job: at once for somebody who waits for the answer, or when the worker claimed it.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use freehunt_domain::{ids::JobId, jobs::Job};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -26,47 +26,58 @@ const MOST_ATTEMPTS: i32 = 20;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// A third of the lease, so that two renewals may fail.
-const RENEWAL: Duration = Duration::from_secs(10);
+const RENEWAL: Duration = Duration::from_secs(8);
+/// The longest pause between two looks at a job that somebody else runs.
+const LONGEST_LOOK: Duration = Duration::from_millis(500);
 
 impl Jobs {
-    /// Runs a committed job now, or waits for whoever is running it, for at most `limit`. What has begun goes on
-    /// when the caller stops waiting.
+    /// Runs a committed job as soon as it is due, or waits for whoever is running it, for at most `limit`. What has begun
+    /// goes on when the caller stops waiting.
     pub async fn attempt(&self, id: JobId, limit: Duration) -> AttemptOutcome {
         let deadline = Instant::now() + limit;
-        let mut pause = Duration::from_millis(20);
+        let mut look = Duration::from_millis(20);
         loop {
-            match self.attempt_once(id, deadline).await {
-                Ok(Some(outcome)) => return outcome,
-                Ok(None) if Instant::now() + pause >= deadline => return AttemptOutcome::Pending,
-                Ok(None) => sleep(pause).await,
+            let pause = match self.attempt_once(id, deadline).await {
+                Ok(ControlFlow::Break(outcome)) => return outcome,
+                Ok(ControlFlow::Continue(due_in)) => due_in.max(look),
                 Err(error) => {
                     tracing::warn!(job = %id, error = %error, "a job could not be claimed");
                     return AttemptOutcome::Pending;
                 }
+            };
+            if Instant::now() + pause >= deadline {
+                return AttemptOutcome::Pending;
             }
-            pause = (pause * 2).min(Duration::from_millis(500));
+            sleep(pause).await;
+            look = (look * 2).min(LONGEST_LOOK);
         }
     }
 
-    /// `None` while somebody else runs the job.
-    async fn attempt_once(&self, id: JobId, deadline: Instant) -> Result<Option<AttemptOutcome>, sqlx::Error> {
+    /// Goes on while somebody else runs the job, or for as long as it is not due.
+    async fn attempt_once(
+        &self,
+        id: JobId,
+        deadline: Instant,
+    ) -> Result<ControlFlow<AttemptOutcome, Duration>, sqlx::Error> {
         let claimed = {
             let mut connection = self.context().pool.acquire().await?;
             match queue::claim(&mut connection, id).await? {
-                Some(job) => Some(job),
-                None => match queue::find_state(&mut connection, id).await? {
-                    JobState::Done => return Ok(Some(AttemptOutcome::Done)),
-                    JobState::Dead => return Ok(Some(AttemptOutcome::Dead)),
-                    JobState::Ready { .. } => None,
-                },
+                Some(job) => job,
+                None => {
+                    return Ok(match queue::find_state(&mut connection, id).await? {
+                        JobState::Done => ControlFlow::Break(AttemptOutcome::Done),
+                        JobState::Dead => ControlFlow::Break(AttemptOutcome::Dead),
+                        JobState::Ready { is_leased: true, .. } => ControlFlow::Continue(Duration::ZERO),
+                        JobState::Ready { due_in, .. } => ControlFlow::Continue(due_in),
+                    });
+                }
             }
         };
-        let Some(job) = claimed else { return Ok(None) };
         // A task of its own: a client that hangs up must not stop a payment half way.
         let jobs = self.clone();
-        let running = tokio::spawn(async move { jobs.run_claimed(job).await });
+        let running = tokio::spawn(async move { jobs.run_claimed(claimed).await });
         let outcome = timeout_at(deadline, running).await;
-        Ok(Some(outcome.ok().and_then(Result::ok).unwrap_or(AttemptOutcome::Pending)))
+        Ok(ControlFlow::Break(outcome.ok().and_then(Result::ok).unwrap_or(AttemptOutcome::Pending)))
     }
 
     /// Runs a claimed job and writes down how it ended.

@@ -10,6 +10,7 @@ mod orphans;
 mod provider;
 mod queue;
 pub mod reconcile;
+pub mod set_aside;
 mod setback;
 mod sweep;
 mod worker;
@@ -26,6 +27,7 @@ pub use crate::{
     attempt::AttemptOutcome,
     orphans::{Collected, collect_orphans},
     provider::{account_state, payment_of},
+    queue::{Backlog, count_backlog},
     setback::Setback,
 };
 

@@ -17,6 +17,15 @@ pub(crate) const SESSION_KEY: &str = "paymentSessionId";
 /// Our own id of a refund's intent, in its metadata at Stripe.
 pub(crate) const REFUND_KEY: &str = "refundIntentId";
 
+/// Stripe's clock may be behind ours, in seconds.
+pub(crate) const CLOCK_DIFFERENCE: i64 = 300;
+/// Our own id of a transfer's intent, in its metadata at Stripe.
+pub(crate) const INTENT_KEY: &str = "intentId";
+
+/// A failure that is stored under the key does not prove that the first request ended: another key follows only when
+/// no request with the old one can still be running.
+pub(crate) const QUARANTINE: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
+
 /// What Stripe says of a session; of a paid one also its charge, which transfers are made from.
 pub async fn payment_of(stripe: &Stripe, session: &CheckoutSession) -> Result<ProviderPayment, Setback> {
     let is_paid = session.payment_status == PaymentStatus::Paid;
@@ -60,9 +69,10 @@ pub fn account_state(account: &Account) -> AccountState {
         transfers_active: account.transfers_active,
         details_submitted: account.details_submitted,
         made_for: account.metadata.get("freelanceId").cloned(),
+        email: account.email.clone(),
     }
 }
 
-fn named(metadata: &std::collections::HashMap<String, String>, name: &str) -> Option<Uuid> {
+pub(crate) fn named(metadata: &std::collections::HashMap<String, String>, name: &str) -> Option<Uuid> {
     metadata.get(name).and_then(|text| Uuid::parse_str(text).ok())
 }

@@ -6,8 +6,9 @@ use freehunt_domain::ids::JobId;
 use serde_json::Value;
 use sqlx::PgConnection;
 
-/// How long a claimed job belongs to whoever claimed it, unless renewed. A dead replica's job waits this long.
-pub const LEASE: Duration = Duration::from_secs(30);
+/// How long a claimed job belongs to whoever claimed it, unless renewed. A dead replica's job waits this long, and at
+/// most a second more until somebody looks: less than 30 seconds in all.
+pub const LEASE: Duration = Duration::from_secs(25);
 
 /// A job that is ours until its lease ends.
 #[derive(Clone, Debug)]
@@ -23,7 +24,8 @@ pub struct ClaimedJob {
 pub async fn claim_next(connection: &mut PgConnection) -> Result<Option<ClaimedJob>, sqlx::Error> {
     sqlx::query_as!(
         ClaimedJob,
-        r#"UPDATE job SET leased_until = now() + make_interval(secs => $1), attempts = attempts + 1
+        r#"UPDATE job
+           SET leased_until = now() + make_interval(secs => $1), attempts = attempts + 1, attempted_at = now()
            WHERE id = (SELECT id FROM job
                        WHERE state = 'READY' AND run_at <= now() AND (leased_until IS NULL OR leased_until < now())
                        ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED)
@@ -34,13 +36,14 @@ pub async fn claim_next(connection: &mut PgConnection) -> Result<Option<ClaimedJ
     .await
 }
 
-/// Claims this job, due or not, unless somebody else has it.
+/// Claims this job when it is due, unless somebody else has it.
 pub async fn claim(connection: &mut PgConnection, id: JobId) -> Result<Option<ClaimedJob>, sqlx::Error> {
     sqlx::query_as!(
         ClaimedJob,
-        r#"UPDATE job SET leased_until = now() + make_interval(secs => $2), attempts = attempts + 1
+        r#"UPDATE job
+           SET leased_until = now() + make_interval(secs => $2), attempts = attempts + 1, attempted_at = now()
            WHERE id = (SELECT id FROM job
-                       WHERE id = $1 AND state = 'READY' AND (leased_until IS NULL OR leased_until < now())
+                       WHERE id = $1 AND state = 'READY' AND run_at <= now() AND (leased_until IS NULL OR leased_until < now())
                        FOR UPDATE SKIP LOCKED)
            RETURNING id AS "id: JobId", kind, payload, attempts"#,
         id.0,
@@ -65,7 +68,11 @@ pub async fn renew(connection: &mut PgConnection, job: &ClaimedJob) -> Result<()
 /// How a job stands for somebody who waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobState {
-    Ready { is_leased: bool },
+    /// Somebody runs it, or it is due in so long; zero when it is due.
+    Ready {
+        is_leased: bool,
+        due_in: Duration,
+    },
     Done,
     Dead,
 }
@@ -73,13 +80,17 @@ pub enum JobState {
 /// A job that is gone was done.
 pub async fn find_state(connection: &mut PgConnection, id: JobId) -> Result<JobState, sqlx::Error> {
     let row = sqlx::query!(
-        r#"SELECT state, coalesce(leased_until > now(), false) AS "is_leased!" FROM job WHERE id = $1"#,
+        r#"SELECT state, coalesce(leased_until > now(), false) AS "is_leased!",
+                  greatest(extract(epoch FROM run_at - now()), 0)::float8 AS "due_in_seconds!"
+           FROM job WHERE id = $1"#,
         id.0,
     )
     .fetch_optional(connection)
     .await?;
     Ok(match row {
-        Some(row) if row.state == "READY" => JobState::Ready { is_leased: row.is_leased },
+        Some(row) if row.state == "READY" => {
+            JobState::Ready { is_leased: row.is_leased, due_in: Duration::from_secs_f64(row.due_in_seconds) }
+        }
         Some(row) if row.state == "DEAD" => JobState::Dead,
         _ => JobState::Done,
     })
@@ -132,15 +143,19 @@ pub async fn kill(connection: &mut PgConnection, job: &ClaimedJob, error: &str) 
     Ok(())
 }
 
-/// Numbers for the metrics.
-#[derive(Clone, Copy, Debug)]
+/// What waits and what is stuck: the numbers behind the metrics `freehunt_jobs_ready`, `freehunt_jobs_dead` and
+/// `freehunt_intents_stuck`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backlog {
+    /// Jobs that are due, under way, or wait for their next attempt.
     pub ready: i64,
+    /// Jobs that were given up until an operator retries them.
     pub dead: i64,
     /// Intents that have been pending for more than 15 minutes.
     pub stuck_intents: i64,
 }
 
+/// Counts over indexes only; cheap enough for every scrape.
 pub async fn count_backlog(connection: &mut PgConnection) -> Result<Backlog, sqlx::Error> {
     sqlx::query_as!(
         Backlog,

@@ -1,19 +1,21 @@
 //! The database against Stripe: every difference is reported, and nothing is moved.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use freehunt_domain::payments::{
-    PaymentSession, SessionStatus, TransferStatus,
+    PaymentSession, SessionStatus, TransferIntent, TransferStatus,
     invariants::{InvariantViolation, check_invariants},
     queries::{
         ledger::{sum_left, sum_refunded},
-        sessions::list_sessions_at_stripe,
+        sessions::{DISMISSED, list_sessions_at_stripe},
         transfers::{list_transfer_postings, list_transfers},
     },
 };
-use freehunt_stripe::{PaymentStatus, Stripe, StripeError};
+use freehunt_stripe::{CheckoutSession, PAYMENT_TYPE, PaymentStatus, Stripe, StripeError, Transfer};
 use serde::Serialize;
 use sqlx::PgConnection;
+
+use crate::provider::{CLOCK_DIFFERENCE, INTENT_KEY};
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -56,57 +58,109 @@ pub enum ReconcileError {
     Stripe(#[from] StripeError),
 }
 
-/// Compares every session, payment, refund and transfer.
+/// Compares every session, payment, refund and transfer: what is recorded here with what Stripe has, and what Stripe has
+/// since the oldest record with what is recorded.
 pub async fn reconcile(stripe: &Stripe, connection: &mut PgConnection) -> Result<Report, ReconcileError> {
     let mut report = Report { violations: check_invariants(connection).await?, ..Report::default() };
-    for session in list_sessions_at_stripe(connection).await? {
-        report.sessions += 1;
-        compare_session(&mut report, stripe, &session).await?;
-        compare_money(&mut report, stripe, connection, &session).await?;
-    }
-    for posting in list_transfer_postings(connection).await? {
-        let recorded = list_transfers(connection, posting).await?;
-        let made = stripe.list_transfers(&posting.to_string()).await?;
-        report.transfers += made.len();
-        let mut known = HashSet::new();
-        for intent in recorded {
-            let id = intent.stripe_transfer_id.clone().unwrap_or_default();
-            let at_stripe = made.iter().find(|transfer| transfer.id == id);
-            let has_gone_out = matches!(intent.status, TransferStatus::Succeeded | TransferStatus::Reversed);
-            match at_stripe {
-                None if has_gone_out => report.differ("transfer", &id, intent.net.0, "none"),
-                Some(transfer) if transfer.amount_cents != intent.net.0 => {
-                    report.differ("transfer amount", &id, intent.net.0, transfer.amount_cents);
-                }
-                Some(transfer) if transfer.destination != intent.destination => {
-                    report.differ("transfer destination", &id, &intent.destination, &transfer.destination);
-                }
-                Some(transfer) if transfer.reversed != (intent.status == TransferStatus::Reversed) => {
-                    report.differ("transfer reversal", &id, format!("{:?}", intent.status), transfer.reversed);
-                }
-                _ => {}
-            }
-            known.insert(id);
-        }
-        for transfer in made.iter().filter(|transfer| !known.contains(&transfer.id)) {
-            report.differ("transfer", &transfer.id, "none", transfer.amount_cents);
-        }
-    }
+    let recorded = list_sessions_at_stripe(connection).await?;
+    let Some(since) = recorded.iter().map(|session| session.created_at.timestamp() - CLOCK_DIFFERENCE).min() else {
+        return Ok(report);
+    };
+    compare_sessions(&mut report, stripe, connection, &recorded, since).await?;
+    compare_transfers(&mut report, stripe, connection, since).await?;
     Ok(report)
 }
 
-async fn compare_session(report: &mut Report, stripe: &Stripe, session: &PaymentSession) -> Result<(), StripeError> {
-    let id = session.stripe_session_id.as_deref().unwrap_or_default();
-    let known = match stripe.get_checkout_session(id).await {
-        Ok(known) => known,
-        Err(error) if error.is_missing() => {
-            report.differ("session", id, format!("{:?}", session.status), "none");
-            return Ok(());
+async fn compare_sessions(
+    report: &mut Report,
+    stripe: &Stripe,
+    connection: &mut PgConnection,
+    recorded: &[PaymentSession],
+    since: i64,
+) -> Result<(), ReconcileError> {
+    let listed = stripe.list_checkout_sessions_since(since).await?;
+    let mut at_stripe: HashMap<String, CheckoutSession> =
+        listed.into_iter().map(|session| (session.id.clone(), session)).collect();
+    for session in recorded {
+        report.sessions += 1;
+        let id = session.stripe_session_id.as_deref().unwrap_or_default();
+        let known = match at_stripe.remove(id) {
+            Some(known) => Some(known),
+            // One that was adopted may be older than everything recorded here.
+            None => match stripe.get_checkout_session(id).await {
+                Ok(known) => Some(known),
+                Err(error) if error.is_missing() => None,
+                Err(error) => return Err(error.into()),
+            },
+        };
+        match known {
+            Some(known) => compare_session(report, id, session, known),
+            None => report.differ("session", id, format!("{:?}", session.status), "none"),
         }
-        Err(error) => return Err(error),
+        compare_money(report, stripe, connection, session).await?;
+    }
+    let is_ours = |session: &&CheckoutSession| session.metadata.get("type").is_some_and(|kind| kind == PAYMENT_TYPE);
+    for unknown in at_stripe.values().filter(is_ours) {
+        if unknown.payment_status == PaymentStatus::Paid {
+            let total = unknown.amount_total.unwrap_or_default();
+            report.differ("unrecorded payment", &unknown.id, "none", total);
+        }
+    }
+    Ok(())
+}
+
+async fn compare_transfers(
+    report: &mut Report,
+    stripe: &Stripe,
+    connection: &mut PgConnection,
+    since: i64,
+) -> Result<(), ReconcileError> {
+    let made = stripe.list_transfers_since(since).await?;
+    let mut made: HashMap<String, Transfer> =
+        made.into_iter().map(|transfer| (transfer.id.clone(), transfer)).collect();
+    let postings = list_transfer_postings(connection).await?;
+    let groups: HashSet<String> = postings.iter().map(ToString::to_string).collect();
+    for posting in postings {
+        for intent in list_transfers(connection, posting).await? {
+            let at_stripe = intent.stripe_transfer_id.as_ref().and_then(|id| made.remove(id));
+            report.transfers += usize::from(at_stripe.is_some());
+            compare_transfer(report, &intent, at_stripe);
+        }
+    }
+    let is_ours = |transfer: &&Transfer| {
+        transfer.metadata.contains_key(INTENT_KEY)
+            || transfer.transfer_group.as_ref().is_some_and(|group| groups.contains(group))
     };
+    for unknown in made.values().filter(is_ours) {
+        report.transfers += 1;
+        report.differ("transfer", &unknown.id, "none", unknown.amount_cents);
+    }
+    Ok(())
+}
+
+fn compare_transfer(report: &mut Report, intent: &TransferIntent, at_stripe: Option<Transfer>) {
+    let id = intent.stripe_transfer_id.clone().unwrap_or_default();
+    let has_gone_out = matches!(intent.status, TransferStatus::Succeeded | TransferStatus::Reversed);
+    match at_stripe {
+        None if has_gone_out => report.differ("transfer", &id, intent.net.0, "none"),
+        Some(transfer) if transfer.amount_cents != intent.net.0 => {
+            report.differ("transfer amount", &id, intent.net.0, transfer.amount_cents);
+        }
+        Some(transfer) if transfer.destination != intent.destination => {
+            report.differ("transfer destination", &id, &intent.destination, &transfer.destination);
+        }
+        Some(transfer) if transfer.reversed != (intent.status == TransferStatus::Reversed) => {
+            report.differ("transfer reversal", &id, format!("{:?}", intent.status), transfer.reversed);
+        }
+        _ => {}
+    }
+}
+
+fn compare_session(report: &mut Report, id: &str, session: &PaymentSession, known: CheckoutSession) {
     let is_paid = known.payment_status == PaymentStatus::Paid;
-    if is_paid != session.status.was_paid() {
+    // What an operator put away was decided elsewhere.
+    let is_dismissed = session.failure_code.as_deref() == Some(DISMISSED);
+    if is_paid != session.status.was_paid() && !is_dismissed {
         report.differ("payment", id, format!("{:?}", session.status), known.payment_status);
     }
     if known.amount_subtotal != Some(session.amount_subtotal.0) {
@@ -125,7 +179,6 @@ async fn compare_session(report: &mut Report, stripe: &Stripe, session: &Payment
     if let Some(reason) = &session.quarantine {
         report.differ("set aside", id, reason, known.payment_status);
     }
-    Ok(())
 }
 
 async fn compare_money(

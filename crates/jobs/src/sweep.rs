@@ -8,6 +8,7 @@ use freehunt_domain::{
     chat_events,
     jobs::{Job, enqueue},
     messages,
+    payments::accounts::offer_old_forms_again,
     payments::queries::{
         events::list_stranded_events, refunds::list_stranded_refunds, sessions::list_silent_open_sessions,
         sessions::list_stranded_creations, transfers::list_stranded_transfers,
@@ -89,6 +90,7 @@ impl Jobs {
             let mut connection = self.context().pool.acquire().await?;
             queue::delete_old_jobs(&mut connection).await?;
             sweep_expired(&mut connection).await?;
+            offer_old_forms_again(&mut connection).await?;
             // Far longer than any socket is replayed to, or any client repeats a request.
             chat_events::delete_events_until(&mut connection, now - TimeDelta::days(1)).await?;
             messages::queries::delete_requests_until(&mut connection, now - TimeDelta::days(2)).await?;

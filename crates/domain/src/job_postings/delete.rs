@@ -28,8 +28,8 @@ pub enum DeleteJobPostingError {
 
 /// The caller has established that the posting is the actor's.
 ///
-/// A payment page that is still open is expired afterwards; until then its session stays on record, so that a payment
-/// that slips through is known and given back.
+/// A payment page that is still open is expired afterwards. Every session that Stripe may know stays on record, also an
+/// expired one, so that a payment that slips through or is told late is known and given back.
 pub async fn delete(
     pool: &PgPool,
     actor: AuditActor,
@@ -69,9 +69,14 @@ pub async fn delete(
 async fn delete_rows(connection: &mut PgConnection, id: JobPostingId) -> Result<(), sqlx::Error> {
     sqlx::query!(r#"DELETE FROM "Candidate" WHERE "jobPostingId" = $1"#, id.0).execute(&mut *connection).await?;
     sqlx::query!(r#"DELETE FROM "Checkpoint" WHERE "jobPostingId" = $1"#, id.0).execute(&mut *connection).await?;
-    sqlx::query!("DELETE FROM payment_session WHERE job_posting_id = $1 AND status = 'EXPIRED'", id.0)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query!(
+        r#"DELETE FROM payment_session
+           WHERE job_posting_id = $1 AND status = 'EXPIRED' AND stripe_session_id IS NULL AND key_used_at IS NULL
+             AND key_number = 1"#,
+        id.0
+    )
+    .execute(&mut *connection)
+    .await?;
     sqlx::query!(r#"DELETE FROM "JobPosting" WHERE "id" = $1"#, id.0).execute(connection).await?;
     Ok(())
 }

@@ -50,6 +50,9 @@ pub enum BeginCheckoutError {
     NotPending,
     #[error("a payment is on record")]
     AlreadyPaid,
+    /// An operator has to look at it first.
+    #[error("a payment was set aside")]
+    SetAside,
     #[error("the posting has no checkpoints")]
     NoCheckpoints,
     #[error("the checkpoints do not add up to the total")]
@@ -73,12 +76,14 @@ pub async fn begin_checkout(pool: &PgPool, terms: &CheckoutTerms<'_>) -> Result<
         return Err(BeginCheckoutError::NotPending);
     }
     let recorded = sessions::list_sessions(&mut transaction, posting.id).await?;
-    if recorded.iter().any(|session| session.status.was_paid()) {
+    // What was given back does not count: the posting awaits a payment again.
+    if recorded.iter().any(|session| session.status.holds_money()) {
         return Err(BeginCheckoutError::AlreadyPaid);
     }
     let amount = amount_to_pay(&posting, &list_checkpoints(&mut transaction, posting.id).await?)?;
     let live = recorded.into_iter().find(|session| session.status.is_live());
     let checkout = match live {
+        Some(session) if session.quarantine.is_some() => return Err(BeginCheckoutError::SetAside),
         Some(session) if session.status == SessionStatus::Creating => {
             let job = Job::CreateCheckout { payment_session_id: session.id };
             let job = enqueue(&mut transaction, &job).await?;

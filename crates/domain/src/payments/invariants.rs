@@ -124,7 +124,7 @@ const STATEMENTS: &[(&str, &str)] = &[
         r#"SELECT t.id::text FROM transfer_intent t
            WHERE NOT EXISTS (SELECT FROM payout_account a WHERE a.freelance_id = t.freelance_id AND a.stripe_account_id = t.destination)"#,
     ),
-    // A canceled posting has no accepted candidate, and what was paid for it goes back.
+    // A canceled posting has no accepted candidate, and what was paid for it goes back, or was taken back by the bank.
     (
         "I12",
         r#"SELECT p."id"::text FROM "JobPosting" p
@@ -134,7 +134,8 @@ const STATEMENTS: &[(&str, &str)] = &[
         "I12",
         r#"SELECT s.id::text FROM payment_session s JOIN "JobPosting" p ON p."id" = s.job_posting_id
            WHERE p."status" = 'CANCELED' AND s.paid_at IS NOT NULL
-             AND NOT EXISTS (SELECT FROM refund_intent r WHERE r.payment_session_id = s.id)"#,
+             AND NOT EXISTS (SELECT FROM refund_intent r WHERE r.payment_session_id = s.id)
+             AND NOT EXISTS (SELECT FROM dispute d WHERE d.stripe_charge_id = s.stripe_charge_id AND d.status = 'lost')"#,
     ),
 ];
 

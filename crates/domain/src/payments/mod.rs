@@ -5,6 +5,7 @@ pub mod accounts;
 mod approve;
 mod begin_checkout;
 mod cancel;
+pub mod cancel_project;
 mod disputes;
 mod edit_checkpoint;
 pub mod events;
@@ -12,6 +13,7 @@ pub mod invariants;
 mod legacy;
 pub mod model;
 mod publish;
+pub mod quarantine;
 pub mod queries;
 mod record_payment;
 mod refunds;
@@ -22,7 +24,7 @@ mod transfers;
 pub use approve::{Approval, ApproveError, approve_checkpoint};
 pub use begin_checkout::{BeginCheckoutError, Checkout, CheckoutTerms, begin_checkout};
 pub use cancel::{CancelError, Cancellation, cancel, is_cancelable};
-pub use disputes::record_dispute;
+pub use disputes::{close_dispute, record_dispute};
 pub use edit_checkpoint::{CheckpointChanges, EditCheckpointError, edit_checkpoint};
 pub use legacy::{acceptance_allowed, allow_acceptance, is_paid};
 pub use model::{
@@ -32,7 +34,9 @@ pub use model::{
 pub use publish::{PublishError, publish};
 pub use queries::ledger::DisputeFacts;
 pub use record_payment::{PaymentOutcome, record_payment};
-pub use refunds::{RecordedRefunds, RefundStep, next_refund_step, record_refund_failed, record_refunds, retry_refund};
+pub use refunds::{
+    KEY_LIFETIME, RecordedRefunds, RefundStep, next_refund_step, record_refund_failed, record_refunds, retry_refund,
+};
 pub use submit::{SubmitError, submit_checkpoint};
 pub use transfers::{
     TransferStep, next_transfer_step, record_transfer_failed, record_transfer_reversed, record_transfer_succeeded,

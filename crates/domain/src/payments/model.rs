@@ -34,6 +34,11 @@ impl SessionStatus {
         matches!(self, Self::Paid | Self::RefundPending | Self::Refunded | Self::Disputed)
     }
 
+    /// Whether the money is still there, if only until a dispute is decided.
+    pub fn holds_money(self) -> bool {
+        matches!(self, Self::Paid | Self::Disputed)
+    }
+
     /// Whether it can still be paid, or soon.
     pub fn is_live(self) -> bool {
         matches!(self, Self::Creating | Self::Open)

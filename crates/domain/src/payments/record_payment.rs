@@ -5,9 +5,10 @@ use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
+    disputes::book_dispute,
     model::{PaymentSession, ProviderPayment, RefundReason, SessionStatus},
     queries::{
-        ledger::{Entry, EntryKind, claim_disputes, insert_entry},
+        ledger::{Entry, EntryKind, claim_disputes, insert_entry, lock_charge},
         sessions::{
             PaidFacts, find_session, find_session_of_stripe, list_sessions, lock_session, update_adopted, update_paid,
             update_quarantined, update_status,
@@ -116,37 +117,42 @@ async fn apply(
         return Ok(PaymentOutcome::NotPaid);
     };
     book_charge(connection, session, payment_intent, charge, total).await?;
-    let other_paid = other_paid_session(connection, session).await?;
+    let is_disputed = claim(connection, session, charge).await?;
+    let others = list_sessions(connection, session.job_posting_id).await?;
+    let other = |is: fn(SessionStatus) -> bool| others.iter().any(|other| other.id != session.id && is(other.status));
     let status = posting.map(|posting| posting.status);
-    match status {
-        Some(JobPostingStatus::PendingPayment | JobPostingStatus::Draft | JobPostingStatus::Paid) if !other_paid => {
-            update_published(connection, session.job_posting_id, &payment.session_id).await?;
-            expire_others(connection, session).await?;
-            freeze_if_disputed(connection, session, charge).await?;
-            Ok(PaymentOutcome::Published)
+    let is_the_payment = match status {
+        Some(JobPostingStatus::PendingPayment | JobPostingStatus::Draft | JobPostingStatus::Paid) => {
+            !other(SessionStatus::holds_money)
         }
         // Published without a payment on record, by the original server: this is the payment.
-        Some(JobPostingStatus::Published) if !other_paid => {
-            update_published(connection, session.job_posting_id, &payment.session_id).await?;
-            freeze_if_disputed(connection, session, charge).await?;
-            Ok(PaymentOutcome::Published)
+        Some(JobPostingStatus::Published) => !other(SessionStatus::was_paid),
+        _ => false,
+    };
+    if is_the_payment {
+        update_published(connection, session.job_posting_id, &payment.session_id).await?;
+        expire_others(connection, session).await?;
+        if is_disputed {
+            update_status(connection, session.id, SessionStatus::Disputed).await?;
         }
-        _ => {
-            let is_double = other_paid && status == Some(JobPostingStatus::Published);
-            let reason = if is_double { RefundReason::DoublePayment } else { RefundReason::LatePayment };
-            begin_refund(connection, session.id, session.job_posting_id, payment_intent, total, reason).await?;
-            Ok(PaymentOutcome::Refunding(reason))
-        }
+        return Ok(PaymentOutcome::Published);
     }
+    let is_double = status == Some(JobPostingStatus::Published);
+    let reason = if is_double { RefundReason::DoublePayment } else { RefundReason::LatePayment };
+    begin_refund(connection, session.id, session.job_posting_id, payment_intent, total, reason).await?;
+    Ok(PaymentOutcome::Refunding(reason))
 }
 
-async fn book_charge(
+/// The money came in: the row is paid, and the charge is in the books.
+pub(super) async fn book_charge(
     connection: &mut PgConnection,
     session: &PaymentSession,
     payment_intent: &str,
     charge: &str,
     total: Cents,
 ) -> Result<(), sqlx::Error> {
+    // A dispute about it that is told at this moment waits, or was told before and is found.
+    lock_charge(connection, charge).await?;
     let paid = PaidFacts { payment_intent, charge, amount_total: total };
     update_paid(connection, session.id, &paid).await?;
     let entry = Entry {
@@ -161,10 +167,13 @@ async fn book_charge(
     Ok(())
 }
 
-async fn other_paid_session(connection: &mut PgConnection, session: &PaymentSession) -> Result<bool, sqlx::Error> {
-    let sessions = list_sessions(connection, session.job_posting_id).await?;
-    let holds_money = |status| matches!(status, SessionStatus::Paid | SessionStatus::Disputed);
-    Ok(sessions.iter().any(|other| other.id != session.id && holds_money(other.status)))
+/// Takes over the disputes that were told before the payment; whether one of them is open or lost.
+async fn claim(connection: &mut PgConnection, session: &PaymentSession, charge: &str) -> Result<bool, sqlx::Error> {
+    let disputes = claim_disputes(connection, charge, session.job_posting_id).await?;
+    for dispute in &disputes {
+        book_dispute(connection, session, dispute).await?;
+    }
+    Ok(disputes.iter().any(|dispute| !dispute.is_won()))
 }
 
 /// A payment of an older session arrived while a newer one was open: the newer one must not be paid too.
@@ -178,17 +187,6 @@ async fn expire_others(connection: &mut PgConnection, session: &PaymentSession) 
             };
             enqueue(connection, &job).await?;
         }
-    }
-    Ok(())
-}
-
-async fn freeze_if_disputed(
-    connection: &mut PgConnection,
-    session: &PaymentSession,
-    charge: &str,
-) -> Result<(), sqlx::Error> {
-    if claim_disputes(connection, charge, session.job_posting_id).await? {
-        update_status(connection, session.id, SessionStatus::Disputed).await?;
     }
     Ok(())
 }

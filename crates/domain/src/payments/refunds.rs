@@ -67,8 +67,8 @@ pub enum RefundStep {
     Settled,
 }
 
-/// Keys are kept for 24 hours; this leaves time for the call itself.
-pub(super) const KEY_LIFETIME: chrono::TimeDelta = chrono::TimeDelta::hours(23);
+/// Stripe keeps keys for 24 hours; this leaves time for the call itself.
+pub const KEY_LIFETIME: chrono::TimeDelta = chrono::TimeDelta::hours(23);
 
 /// Reads the intent, and notes that its key goes out now.
 pub async fn next_refund_step(
@@ -274,7 +274,8 @@ pub async fn record_refund_failed(pool: &PgPool, id: RefundIntentId, code: &str)
 }
 
 /// An operator's word: a failed refund is asked for again, as far as anything is left.
-pub async fn retry_refund(pool: &PgPool, id: RefundIntentId) -> Result<bool, sqlx::Error> {
+/// `false` when it has not failed, or nothing is left.
+pub async fn retry_refund(pool: &PgPool, id: RefundIntentId, operator: &str) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let Some(found) = find_refund(&mut transaction, id).await? else { return Ok(false) };
     lock_job_posting(&mut transaction, found.job_posting_id).await?;
@@ -288,7 +289,15 @@ pub async fn retry_refund(pool: &PgPool, id: RefundIntentId) -> Result<bool, sql
         update_amount(&mut transaction, id, left).await?;
     }
     enqueue(&mut transaction, &Job::SendRefund { refund_intent_id: id }).await?;
-    audit_refund(&mut transaction, &found, "retry_refund", "operator").await?;
+    let record = AuditRecord {
+        actor: AuditActor::Operator,
+        table: "JobPosting",
+        action: "retry_refund",
+        subject_id: Some(found.job_posting_id.to_string()),
+        client_address: None,
+        details: Some(json!({ "operator": operator, "refundIntent": id })),
+    };
+    audit::record(&mut transaction, &record).await?;
     transaction.commit().await?;
     Ok(true)
 }

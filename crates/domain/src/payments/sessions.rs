@@ -37,27 +37,29 @@ pub async fn begin_creation(pool: &PgPool, id: PaymentSessionId) -> Result<Optio
     Ok(Some(session))
 }
 
-/// Stripe made the session. When the posting was given up meanwhile, the session is to be expired.
+/// Stripe made the session. When the posting was given up meanwhile, the session is to be expired. `false` when the row
+/// has another session at Stripe, and this one is nobody's.
 pub async fn record_checkout_created(
     pool: &PgPool,
     id: PaymentSessionId,
     stripe_session_id: &str,
     url: Option<&str>,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let Some(posting) = find_session(&mut transaction, id).await?.map(|session| session.job_posting_id) else {
-        return Ok(());
+        return Ok(false);
     };
     let posting = lock_job_posting(&mut transaction, posting).await?;
-    let session = lock_session(&mut transaction, id).await?;
-    if session.is_none_or(|session| session.status != SessionStatus::Creating) {
-        return Ok(());
+    let Some(session) = lock_session(&mut transaction, id).await? else { return Ok(false) };
+    if session.status != SessionStatus::Creating {
+        return Ok(session.stripe_session_id.is_none_or(|known| known == stripe_session_id));
     }
     update_opened(&mut transaction, id, stripe_session_id, url).await?;
     if posting.is_none_or(|posting| posting.status != JobPostingStatus::PendingPayment) {
         enqueue(&mut transaction, &Job::ExpireCheckout { payment_session_id: id }).await?;
     }
-    transaction.commit().await
+    transaction.commit().await?;
+    Ok(true)
 }
 
 /// Stripe refused to make the session, or it ended unpaid.

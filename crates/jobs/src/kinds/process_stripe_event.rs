@@ -4,23 +4,25 @@
 use freehunt_domain::{
     Cents,
     payments::{
-        DisputeFacts, PaymentOutcome, ProviderRefund,
+        DisputeFacts, PaymentOutcome, ProviderRefund, TransferIntent,
         accounts::{AccountState, record_account_state},
         queries::{
             events::{find_event, update_processed},
             refunds::find_refund_of_stripe,
-            sessions::find_session_of_charge,
+            sessions::{find_session_of_charge, find_session_of_payment_intent},
+            transfers::{find_transfer, find_transfer_of_stripe},
         },
-        record_dispute, record_payment, record_refunds, record_transfer_reversed,
+        record_dispute, record_payment, record_refunds,
         sessions::record_checkout_expired,
     },
 };
-use freehunt_stripe::{CheckoutSession, PAYMENT_TYPE, PaymentStatus};
+use freehunt_stripe::{CheckoutSession, PAYMENT_TYPE, PaymentStatus, Transfer};
 use serde_json::Value;
 
+use super::send_transfer;
 use crate::{
     JobContext, Setback,
-    provider::{account_state, payment_of, refund_of},
+    provider::{INTENT_KEY, account_state, named, payment_of, refund_of},
 };
 
 pub async fn run(context: &JobContext, id: &str) -> Result<(), Setback> {
@@ -49,7 +51,7 @@ async fn process(context: &JobContext, event_type: &str, object: &Value) -> Resu
         "charge.dispute.created" => disputed(context, object, false).await,
         "charge.dispute.closed" => disputed(context, object, true).await,
         "account.updated" => account_updated(context, object).await,
-        "transfer.reversed" => transfer_reversed(context, object).await,
+        "transfer.created" | "transfer.updated" | "transfer.reversed" => transfer_told(context, object).await,
         _ => Ok("ignored: not of interest".to_owned()),
     }
 }
@@ -73,6 +75,7 @@ async fn completed(context: &JobContext, object: &Value) -> Result<String, Setba
     let outcome = record_payment(&context.pool, &payment).await?;
     match outcome {
         PaymentOutcome::Quarantined(reason) => {
+            metrics::counter!("freehunt_payments_quarantined_total").increment(1);
             tracing::error!(session = session.id, reason, "a payment was set aside");
         }
         // Refunds that were told before the payment was known are in no row yet.
@@ -163,12 +166,14 @@ async fn enter_refunds(context: &JobContext, payment_intent: Option<&str>) -> Re
 }
 
 async fn disputed(context: &JobContext, object: &Value, is_closed: bool) -> Result<String, Setback> {
-    let (Some(id), Some(charge)) = (text(object, "id"), reference(object, "charge")) else {
-        return Ok(partial("dispute"));
+    let Some(id) = text(object, "id") else { return Ok(partial("dispute")) };
+    let Some(charge) = disputed_charge(context, object).await? else {
+        // Not to be lost: an operator sees the job, and what is disputed, in the dashboard.
+        return Err(Setback::Broken(anyhow::anyhow!("the dispute {id} does not say what is disputed")));
     };
     let dispute = DisputeFacts {
         id: id.to_owned(),
-        charge: charge.to_owned(),
+        charge,
         status: text(object, "status").unwrap_or(if is_closed { "lost" } else { "needs_response" }).to_owned(),
         amount: Cents(object.get("amount").and_then(Value::as_i64).unwrap_or_default()),
         is_closed,
@@ -178,6 +183,17 @@ async fn disputed(context: &JobContext, object: &Value, is_closed: bool) -> Resu
     Ok(if is_ours { "dispute recorded" } else { "dispute kept: unknown charge" }.to_owned())
 }
 
+/// The disputed charge, told itself or by its payment.
+async fn disputed_charge(context: &JobContext, object: &Value) -> Result<Option<String>, sqlx::Error> {
+    if let Some(charge) = reference(object, "charge") {
+        return Ok(Some(charge.to_owned()));
+    }
+    let Some(payment_intent) = reference(object, "payment_intent") else { return Ok(None) };
+    let mut connection = context.pool.acquire().await?;
+    let session = find_session_of_payment_intent(&mut connection, payment_intent).await?;
+    Ok(session.and_then(|session| session.stripe_charge_id))
+}
+
 /// Events may overtake each other: the account itself says how it stands.
 async fn account_updated(context: &JobContext, object: &Value) -> Result<String, Setback> {
     let Some(id) = text(object, "id") else { return Ok(partial("account")) };
@@ -185,7 +201,7 @@ async fn account_updated(context: &JobContext, object: &Value) -> Result<String,
         Ok(account) => account_state(&account),
         Err(error) if error.is_final() || error.is_missing() => {
             let made_for = object.pointer("/metadata/freelanceId").and_then(Value::as_str).map(ToOwned::to_owned);
-            AccountState { id: id.to_owned(), transfers_active: false, details_submitted: false, made_for }
+            AccountState { made_for, ..AccountState::gone(id) }
         }
         Err(error) => return Err(error.into()),
     };
@@ -193,12 +209,39 @@ async fn account_updated(context: &JobContext, object: &Value) -> Result<String,
     Ok(if is_ours { "account recorded" } else { "ignored: unknown account" }.to_owned())
 }
 
-async fn transfer_reversed(context: &JobContext, object: &Value) -> Result<String, Setback> {
-    let (Some(id), Some(reversed)) = (text(object, "id"), object.get("amount_reversed").and_then(Value::as_i64)) else {
-        return Ok(partial("transfer"));
+/// A transfer was made or taken back, perhaps before its own answer was heard here: Stripe says how it stands.
+async fn transfer_told(context: &JobContext, object: &Value) -> Result<String, Setback> {
+    let Some(id) = text(object, "id") else { return Ok(partial("transfer")) };
+    let transfer = match context.stripe.get_transfer(id).await {
+        Ok(transfer) => transfer,
+        Err(error) if error.is_missing() => return Ok("ignored: Stripe does not know the transfer".to_owned()),
+        Err(error) => return Err(error.into()),
     };
-    let is_ours = record_transfer_reversed(&context.pool, id, Cents(reversed)).await?;
-    Ok(if is_ours { "reversal recorded" } else { "ignored: unknown transfer" }.to_owned())
+    let Some(intent) = transfer_intent(context, &transfer).await? else {
+        return Ok("ignored: unknown transfer".to_owned());
+    };
+    let is_its_own = intent.stripe_transfer_id.as_ref().is_none_or(|known| *known == transfer.id)
+        && transfer.amount_cents == intent.net.0
+        && transfer.destination == intent.destination
+        && transfer.transfer_group.as_deref() == Some(intent.job_posting_id.to_string().as_str());
+    if !is_its_own {
+        tracing::error!(transfer = transfer.id, intent = %intent.id, "a transfer is not the one its intent asked for");
+        return Ok("ignored: not the transfer that was asked for".to_owned());
+    }
+    send_transfer::enter(context, &intent, &transfer).await?;
+    Ok(if transfer.amount_reversed_cents > 0 { "reversal recorded" } else { "transfer recorded" }.to_owned())
+}
+
+/// The intent by the transfer's id, or, before its answer was heard, the one its metadata names.
+async fn transfer_intent(context: &JobContext, transfer: &Transfer) -> Result<Option<TransferIntent>, sqlx::Error> {
+    let mut connection = context.pool.acquire().await?;
+    if let Some(intent) = find_transfer_of_stripe(&mut connection, &transfer.id).await? {
+        return Ok(Some(intent));
+    }
+    match named(&transfer.metadata, INTENT_KEY) {
+        Some(id) => find_transfer(&mut connection, id.into()).await,
+        None => Ok(None),
+    }
 }
 
 fn partial(what: &str) -> String {

@@ -1,22 +1,19 @@
 //! Sends the one transfer of an approved checkpoint.
 
 use freehunt_domain::{
+    Cents,
     ids::TransferIntentId,
     payments::{
         TransferIntent, TransferStep, next_transfer_step, queries::transfers::update_next_key, record_transfer_failed,
-        record_transfer_succeeded,
+        record_transfer_reversed, record_transfer_succeeded,
     },
 };
-use freehunt_stripe::{StripeError, TransferRequest};
+use freehunt_stripe::{StripeError, Transfer, TransferRequest};
 
-use crate::{JobContext, Setback};
+use crate::{JobContext, Setback, provider::QUARANTINE};
 
 /// How long a disputed payment waits for another look.
 const FROZEN: std::time::Duration = std::time::Duration::from_secs(600);
-
-/// A failure that is stored under the key does not prove that the first request ended: another key follows only when
-/// no request with the old one can still be running.
-const QUARANTINE: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
 
 pub async fn run(context: &JobContext, id: TransferIntentId) -> Result<(), Setback> {
     loop {
@@ -55,10 +52,7 @@ async fn send(context: &JobContext, intent: &TransferIntent) -> Result<(), Setba
         return Ok(());
     }
     match context.stripe.create_transfer(&request, &intent.idempotency_key()).await {
-        Ok(transfer) => {
-            record_transfer_succeeded(&context.pool, intent.id, &transfer.id, context.clock.now()).await?;
-            Ok(())
-        }
+        Ok(transfer) => enter(context, intent, &transfer).await,
         Err(error) if error.may_be_stored() || error.is_idempotency_mismatch() => look_up(context, intent, error).await,
         // A stored answer that may change with the balance: later, with another key.
         Err(error) if error.is_insufficient_balance() => {
@@ -97,6 +91,12 @@ async fn adopt(context: &JobContext, intent: &TransferIntent) -> Result<bool, Se
             || transfer.metadata.get("checkpointId") == Some(&checkpoint_id)
     });
     let Some(transfer) = ours else { return Ok(false) };
+    enter(context, intent, transfer).await?;
+    Ok(true)
+}
+
+/// Enters a transfer that Stripe has made for the intent, and what was taken back of it since.
+pub(super) async fn enter(context: &JobContext, intent: &TransferIntent, transfer: &Transfer) -> Result<(), Setback> {
     if transfer.amount_cents != intent.net.0 {
         return Err(Setback::Broken(anyhow::anyhow!(
             "the transfer {} has another amount than its intent",
@@ -104,7 +104,10 @@ async fn adopt(context: &JobContext, intent: &TransferIntent) -> Result<bool, Se
         )));
     }
     record_transfer_succeeded(&context.pool, intent.id, &transfer.id, context.clock.now()).await?;
-    Ok(true)
+    if transfer.amount_reversed_cents > 0 {
+        record_transfer_reversed(&context.pool, &transfer.id, Cents(transfer.amount_reversed_cents)).await?;
+    }
+    Ok(())
 }
 
 async fn next_key(context: &JobContext, intent: &TransferIntent) -> Result<(), Setback> {

@@ -43,6 +43,23 @@ pub async fn insert_event(
     .await
 }
 
+/// Makes the given up job of an event due once more, unless the event is processed. Whether there was one.
+pub async fn revive_job(connection: &mut PgConnection, event: &str, job: &Job) -> Result<bool, sqlx::Error> {
+    let revived = sqlx::query!(
+        r#"UPDATE job SET state = 'READY', run_at = now(), leased_until = NULL, finished_at = NULL
+           WHERE id = (SELECT j.id FROM job j
+                       WHERE j.unique_key = $2 AND j.state = 'DEAD'
+                         AND EXISTS (SELECT FROM stripe_event e WHERE e.id = $1 AND e.processed_at IS NULL)
+                         AND NOT EXISTS (SELECT FROM job live WHERE live.unique_key = $2 AND live.state = 'READY')
+                       ORDER BY j.finished_at DESC LIMIT 1 FOR UPDATE SKIP LOCKED)"#,
+        event,
+        job.unique_key(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(revived.rows_affected() == 1)
+}
+
 /// A stored event.
 #[derive(Clone, Debug)]
 pub struct StoredEvent {
@@ -85,4 +102,21 @@ pub async fn list_stranded_events(connection: &mut PgConnection, limit: i64) -> 
     )
     .fetch_all(connection)
     .await
+}
+
+/// What became of the events that told of a session that had been set aside.
+pub async fn update_outcome_of_session(
+    connection: &mut PgConnection,
+    stripe_session_id: &str,
+    outcome: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE stripe_event SET outcome = $2
+           WHERE outcome LIKE 'quarantined%' AND payload #>> '{data,object,id}' = $1"#,
+        stripe_session_id,
+        outcome,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -101,6 +101,13 @@ pub struct DisputeFacts {
     pub is_closed: bool,
 }
 
+impl DisputeFacts {
+    /// Whether it ended without the money being taken; a closed inquiry counts as won.
+    pub fn is_won(&self) -> bool {
+        self.is_closed && self.status != "lost"
+    }
+}
+
 /// Records the dispute; events may come in any order, and a closed dispute stays closed.
 pub async fn upsert_dispute(
     connection: &mut PgConnection,
@@ -136,23 +143,41 @@ pub async fn has_open_dispute(connection: &mut PgConnection, posting: JobPosting
     .await
 }
 
-/// Binds disputes that came before the payment was recorded; whether one of them is open or lost.
+/// Keeps others from recording the charge or a dispute about it until the transaction ends, so that neither misses the
+/// other. Taken after the posting's lock, or without it.
+pub async fn lock_charge(connection: &mut PgConnection, charge: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('charge:' || $1, 0))", charge)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Binds the disputes that came before the payment was recorded, and returns them.
 pub async fn claim_disputes(
     connection: &mut PgConnection,
     charge: &str,
     posting: JobPostingId,
-) -> Result<bool, sqlx::Error> {
-    sqlx::query!(
-        "UPDATE dispute SET job_posting_id = $2 WHERE stripe_charge_id = $1 AND job_posting_id IS NULL",
+) -> Result<Vec<DisputeFacts>, sqlx::Error> {
+    sqlx::query_as!(
+        DisputeFacts,
+        r#"UPDATE dispute SET job_posting_id = $2 WHERE stripe_charge_id = $1 AND job_posting_id IS NULL
+           RETURNING stripe_dispute_id AS id, stripe_charge_id AS charge, status, amount_cents AS "amount: Cents",
+                     closed_at IS NOT NULL AS "is_closed!""#,
         charge,
         posting.0,
     )
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM dispute WHERE stripe_charge_id = $1 AND (closed_at IS NULL OR status = 'lost')) AS "exists!""#,
-        charge,
+    .fetch_all(connection)
+    .await
+}
+
+/// Disputes that are not closed, the oldest first.
+pub async fn list_open_disputes(connection: &mut PgConnection) -> Result<Vec<DisputeFacts>, sqlx::Error> {
+    sqlx::query_as!(
+        DisputeFacts,
+        r#"SELECT stripe_dispute_id AS id, stripe_charge_id AS charge, status, amount_cents AS "amount: Cents",
+                  closed_at IS NOT NULL AS "is_closed!"
+           FROM dispute WHERE closed_at IS NULL ORDER BY opened_at"#
     )
-    .fetch_one(connection)
+    .fetch_all(connection)
     .await
 }

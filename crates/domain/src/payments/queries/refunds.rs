@@ -185,3 +185,15 @@ pub async fn update_pending_again(connection: &mut PgConnection, id: RefundInten
     .await?;
     Ok(updated.rows_affected() == 1)
 }
+
+/// Refunds that failed, or that Stripe has not been heard of for 15 minutes; the oldest first.
+pub async fn list_troubled_refunds(connection: &mut PgConnection) -> Result<Vec<RefundIntent>, sqlx::Error> {
+    refunds!(
+        "SELECT ",
+        r#"FROM refund_intent
+           WHERE status = 'FAILED' OR status = 'PENDING' AND created_at < now() - interval '15 minutes'
+           ORDER BY created_at"#
+    )
+    .fetch_all(connection)
+    .await
+}

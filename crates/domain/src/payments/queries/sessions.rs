@@ -183,14 +183,20 @@ pub async fn update_key_used(connection: &mut PgConnection, id: PaymentSessionId
     Ok(())
 }
 
-/// The next attempt uses a new key: a look-up found nothing made under the old one.
-pub async fn update_next_key(connection: &mut PgConnection, id: PaymentSessionId) -> Result<(), sqlx::Error> {
+/// The next attempt uses a new key: a look-up found nothing made under the old one. Of several that found nothing, one
+/// makes the new key.
+pub async fn update_next_key(
+    connection: &mut PgConnection,
+    id: PaymentSessionId,
+    old_key: &str,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"UPDATE payment_session
            SET key_number = key_number + 1, key_used_at = NULL, updated_at = now(),
                idempotency_key = 'checkout:' || job_posting_id::text || ':' || number::text || ':' || (key_number + 1)::text
-           WHERE id = $1 AND status = 'CREATING'"#,
+           WHERE id = $1 AND status = 'CREATING' AND idempotency_key = $2"#,
         id.0,
+        old_key,
     )
     .execute(connection)
     .await?;
@@ -307,4 +313,108 @@ pub async fn update_looked_at(connection: &mut PgConnection, id: PaymentSessionI
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// A session that Stripe knows and no row does, taken over by an operator's word.
+#[derive(Clone, Debug)]
+pub struct AdoptedSession<'a> {
+    /// The id that its metadata names, when it is free.
+    pub id: Option<PaymentSessionId>,
+    pub job_posting_id: JobPostingId,
+    pub company_id: CompanyId,
+    pub amount_subtotal: Cents,
+    pub live_mode: bool,
+    pub title: &'a str,
+    pub expires_at: DateTime<Utc>,
+    pub stripe_session_id: &'a str,
+}
+
+/// Needs the posting's lock. It is never handed out, so that it leads nowhere.
+pub async fn insert_adopted_session(
+    connection: &mut PgConnection,
+    session: &AdoptedSession<'_>,
+) -> Result<PaymentSession, sqlx::Error> {
+    sessions!(
+        r#"INSERT INTO payment_session (id, job_posting_id, company_id, number, status, amount_subtotal_cents, live_mode,
+               title, customer_email, success_url, cancel_url, expires_at, idempotency_key, stripe_session_id)
+           SELECT coalesce($1, gen_random_uuid()), $2, $3, next.number, 'EXPIRED', $4, $5, $6, '', '', '', $7,
+                  'adopted:' || $8, $8
+           FROM (SELECT coalesce(max(number), 0) + 1 AS number FROM payment_session WHERE job_posting_id = $2) next
+           RETURNING "#,
+        "",
+        session.id.map(|id| id.0),
+        session.job_posting_id.0,
+        session.company_id.0,
+        session.amount_subtotal.0,
+        session.live_mode,
+        session.title,
+        session.expires_at,
+        session.stripe_session_id
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// What a session that was set aside should have been over, by an operator's word.
+pub async fn update_subtotal(
+    connection: &mut PgConnection,
+    id: PaymentSessionId,
+    amount: Cents,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE payment_session SET amount_subtotal_cents = $2, updated_at = now() WHERE id = $1 AND paid_at IS NULL",
+        id.0,
+        amount.0,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// `failure_code` of a session that an operator put away.
+pub const DISMISSED: &str = "dismissed";
+
+/// Nothing is left to be decided about a session that was set aside.
+pub async fn update_dismissed(connection: &mut PgConnection, id: PaymentSessionId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE payment_session
+           SET status = 'EXPIRED', quarantine = NULL, failure_code = $2, url = NULL, updated_at = now()
+           WHERE id = $1 AND paid_at IS NULL"#,
+        id.0,
+        DISMISSED,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A payment that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct QuarantinedPayment {
+    pub stripe_session_id: Option<String>,
+    /// The posting it was asked for; absent when no session is recorded.
+    pub job_posting_id: Option<JobPostingId>,
+    pub reason: String,
+    pub since: DateTime<Utc>,
+    /// Whether this database knows the session.
+    pub is_recorded: bool,
+}
+
+/// What was set aside and not decided yet, the oldest first.
+pub async fn list_quarantined(connection: &mut PgConnection) -> Result<Vec<QuarantinedPayment>, sqlx::Error> {
+    sqlx::query_as!(
+        QuarantinedPayment,
+        r#"SELECT s.stripe_session_id, s.job_posting_id AS "job_posting_id?: JobPostingId", s.quarantine AS "reason!",
+                  s.updated_at AS "since!", true AS "is_recorded!"
+           FROM payment_session s WHERE s.quarantine IS NOT NULL
+           UNION ALL
+           SELECT DISTINCT ON (e.payload #>> '{data,object,id}') e.payload #>> '{data,object,id}', NULL::uuid,
+                  substr(e.outcome, length('quarantined: ') + 1), e.received_at, false
+           FROM stripe_event e
+           WHERE e.outcome LIKE 'quarantined%'
+             AND NOT EXISTS (SELECT FROM payment_session s WHERE s.stripe_session_id = e.payload #>> '{data,object,id}')
+           ORDER BY 4"#
+    )
+    .fetch_all(connection)
+    .await
 }
