@@ -134,6 +134,7 @@ async fn applications_are_refused_in_the_original_s_words() {
         assert_eq!(without.message(), "Job posting does not have a checkpoint");
         without.expect(400);
         sqlx::query(r#"UPDATE "Freelance" SET "stripeAccountId" = NULL"#).execute(&app.pool).await.unwrap();
+        sqlx::query("DELETE FROM payout_account").execute(&app.pool).await.unwrap();
         let unconnected = bob.post("/candidates", application(&bob, posting)).await;
         assert!(unconnected.message().contains("must connect your Stripe account"));
         unconnected.expect(400);

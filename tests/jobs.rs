@@ -22,9 +22,35 @@ async fn state(app: &TestApp, id: JobId) -> String {
         .expect("the job is there")
 }
 
-/// Fault case 150: the lease of a replica that died is over after 30 seconds.
+/// Fault case 150: a lease, and the second until somebody looks, are over after 30 seconds.
 #[tokio::test]
-async fn the_job_of_a_dead_replica_is_taken_over() {
+async fn fault_case_150_a_lease_ends_in_time() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let gate = app.stripe.hold("/v1/checkout/sessions");
+        let look = async {
+            gate.reached(1).await;
+            // Whoever runs it could die now.
+            let left: f64 = sqlx::query_scalar(
+                "SELECT extract(epoch FROM leased_until - now())::float8 FROM job WHERE leased_until IS NOT NULL",
+            )
+            .fetch_one(&app.pool)
+            .await
+            .unwrap();
+            gate.release();
+            left
+        };
+        let (opened, left) = tokio::join!(crate::money::create_payment(&acme, posting), look);
+        opened.expect(201);
+        assert!((15.0..=28.0).contains(&left), "{left} seconds are left of the lease");
+    })
+    .await;
+}
+
+/// Fault case 150: when the lease is over, another replica takes the job.
+#[tokio::test]
+async fn fault_case_150_the_job_of_a_dead_replica_is_taken_over() {
     TestApp::run(async |app| {
         let mut transaction = app.pool.begin().await.unwrap();
         let id = enqueue(&mut transaction, &Job::ProcessStripeEvent { event_id: "evt_gone".to_owned() }).await.unwrap();
@@ -103,7 +129,7 @@ async fn only_what_moves_no_money_is_given_up() {
     TestApp::run(async |app| {
         let id: Uuid = sqlx::query_scalar(
             "INSERT INTO job (kind, payload, unique_key, attempts, run_at)
-             VALUES ('process_stripe_event', '{\"kind\":\"unheard_of\"}', 'broken', 19, now() + interval '1 hour') RETURNING id",
+             VALUES ('process_stripe_event', '{\"kind\":\"unheard_of\"}', 'broken', 19, now()) RETURNING id",
         )
         .fetch_one(&app.pool)
         .await
@@ -120,14 +146,14 @@ async fn only_what_moves_no_money_is_given_up() {
             .execute(&app.pool)
             .await
             .unwrap();
-        assert!(operator::retry(&app.state.pool, id.into()).await.unwrap());
+        assert!(operator::retry(&app.state.pool, id.into(), "test").await.unwrap());
         app.state.jobs.wake();
         eventually("the job is done", async || state(app, id.into()).await == "DONE").await;
-        assert!(!operator::retry(&app.state.pool, id.into()).await.unwrap());
+        assert!(!operator::retry(&app.state.pool, id.into(), "test").await.unwrap());
 
         let money: Uuid = sqlx::query_scalar(
             "INSERT INTO job (kind, payload, unique_key, attempts, run_at)
-             VALUES ('send_transfer', '{\"kind\":\"unheard_of\"}', 'money', 500, now() + interval '1 hour') RETURNING id",
+             VALUES ('send_transfer', '{\"kind\":\"unheard_of\"}', 'money', 500, now()) RETURNING id",
         )
         .fetch_one(&app.pool)
         .await

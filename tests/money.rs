@@ -78,13 +78,21 @@ pub async fn books_agree(app: &TestApp) {
 
 /// Signs and sends an event's body as Stripe does.
 pub async fn send_webhook(app: &TestApp, body: &str) -> Answer {
+    send_webhook_as(app, &app.anonymous(), body).await
+}
+
+/// As [`send_webhook`], to the server that `stripe` talks to.
+pub async fn send_webhook_as(app: &TestApp, stripe: &Persona, body: &str) -> Answer {
     let signature = webhook::sign(body.as_bytes(), settings::WEBHOOK_SECRET, app.state.clock.now().timestamp());
-    send_signed(app, body, &signature).await
+    send_signed_as(stripe, body, &signature).await
 }
 
 /// Sends a body with this signature.
 pub async fn send_signed(app: &TestApp, body: &str, signature: &str) -> Answer {
-    let stripe = app.anonymous();
+    send_signed_as(&app.anonymous(), body, signature).await
+}
+
+async fn send_signed_as(stripe: &Persona, body: &str, signature: &str) -> Answer {
     let request = stripe
         .request(Method::POST, "/stripe/webhook")
         .header("content-type", "application/json; charset=utf-8")

@@ -21,7 +21,7 @@ fn impatient() -> TestOptions {
 
 /// Fault case 79.
 #[tokio::test]
-async fn a_paid_session_publishes_its_posting() {
+async fn fault_case_79_a_paid_session_publishes_its_posting() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let posting = app.published_posting(&acme, &[20_050, 30_000]).await;
@@ -54,7 +54,7 @@ async fn tax_comes_on_top_and_goes_back_with_a_refund() {
 
 /// Fault case 94.
 #[tokio::test]
-async fn a_lost_webhook_is_made_up_for() {
+async fn fault_case_94_a_lost_webhook_is_made_up_for() {
     TestApp::run(async |app| {
         app.stripe.webhooks_enabled(false);
         let acme = app.company("acme").await;
@@ -70,7 +70,7 @@ async fn a_lost_webhook_is_made_up_for() {
 
 /// Fault case 94, sooner: the owner looks at the dashboard.
 #[tokio::test]
-async fn the_owners_dashboard_makes_up_for_a_lost_webhook() {
+async fn fault_case_94_the_owners_dashboard_makes_up_for_a_lost_webhook() {
     TestApp::run(async |app| {
         app.stripe.webhooks_enabled(false);
         let acme = app.company("acme").await;
@@ -86,7 +86,7 @@ async fn the_owners_dashboard_makes_up_for_a_lost_webhook() {
 
 /// Fault case 95.
 #[tokio::test]
-async fn parallel_requests_get_one_page() {
+async fn fault_case_95_parallel_requests_get_one_page() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let posting = app.unpaid_posting(&acme, &[10_000]).await;
@@ -101,7 +101,7 @@ async fn parallel_requests_get_one_page() {
 
 /// Fault case 96.
 #[tokio::test]
-async fn what_is_published_or_canceled_cannot_be_paid() {
+async fn fault_case_96_what_is_published_or_canceled_cannot_be_paid() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let published = app.published_posting(&acme, &[10_000]).await;
@@ -117,7 +117,7 @@ async fn what_is_published_or_canceled_cannot_be_paid() {
 
 /// Fault case 97.
 #[tokio::test]
-async fn stripe_returns_to_the_frontend_only() {
+async fn fault_case_97_stripe_returns_to_the_frontend_only() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let posting = app.unpaid_posting(&acme, &[10_000]).await;
@@ -148,7 +148,7 @@ async fn stripe_returns_to_the_frontend_only() {
 
 /// Fault case 98.
 #[tokio::test]
-async fn amounts_reach_stripe_as_exact_cents() {
+async fn fault_case_98_amounts_reach_stripe_as_exact_cents() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         for amounts in [vec![1999], vec![33, 47], vec![33_333, 33_333, 33_333], vec![99_999_999]] {
@@ -168,7 +168,7 @@ async fn amounts_reach_stripe_as_exact_cents() {
 
 /// Fault case 99.
 #[tokio::test]
-async fn checkpoints_that_do_not_add_up_are_not_charged() {
+async fn fault_case_99_checkpoints_that_do_not_add_up_are_not_charged() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let posting = app.unpaid_posting(&acme, &[10_000, 5_000]).await;
@@ -186,7 +186,7 @@ async fn checkpoints_that_do_not_add_up_are_not_charged() {
 
 /// Fault case 100.
 #[tokio::test]
-async fn a_second_payment_goes_back() {
+async fn fault_case_100_a_second_payment_goes_back() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let posting = app.unpaid_posting(&acme, &[10_000]).await;
@@ -229,7 +229,7 @@ async fn a_payment_ends_the_other_open_page() {
 
 /// Fault case 101.
 #[tokio::test]
-async fn a_payment_after_canceling_goes_back() {
+async fn fault_case_101_a_payment_after_canceling_goes_back() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let posting = app.unpaid_posting(&acme, &[10_000]).await;
@@ -257,7 +257,7 @@ async fn a_payment_after_canceling_goes_back() {
 
 /// Fault case 101, the other way: canceling learns that the page was paid before.
 #[tokio::test]
-async fn canceling_a_page_that_was_just_paid_refunds_it() {
+async fn fault_case_101_canceling_a_page_that_was_just_paid_refunds_it() {
     TestApp::run(async |app| {
         app.stripe.webhooks_enabled(false);
         let acme = app.company("acme").await;
@@ -274,7 +274,7 @@ async fn canceling_a_page_that_was_just_paid_refunds_it() {
 
 /// Fault case 102: whoever repeats the request gets the page that was made.
 #[tokio::test]
-async fn a_lost_answer_makes_no_second_session() {
+async fn fault_case_102_a_lost_answer_makes_no_second_session() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let posting = app.unpaid_posting(&acme, &[10_000]).await;
@@ -291,7 +291,7 @@ async fn a_lost_answer_makes_no_second_session() {
 
 /// Fault case 103.
 #[tokio::test]
-async fn a_stored_failure_is_looked_up_before_another_key() {
+async fn fault_case_103_a_stored_failure_is_looked_up_before_another_key() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let undone = app.unpaid_posting(&acme, &[10_000]).await;
@@ -313,7 +313,7 @@ async fn a_stored_failure_is_looked_up_before_another_key() {
 
 /// Fault case 104.
 #[tokio::test]
-async fn calls_are_repeated_a_few_times_only() {
+async fn fault_case_104_calls_are_repeated_a_few_times_only() {
     TestApp::run_with(impatient(), async |app| {
         let acme = app.company("acme").await;
         let answer = |status, body: &str| Misbehaviour::Answer {
@@ -344,7 +344,7 @@ async fn calls_are_repeated_a_few_times_only() {
 
 /// Fault case 105.
 #[tokio::test]
-async fn a_refused_key_changes_nothing() {
+async fn fault_case_105_a_refused_key_changes_nothing() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let posting = app.unpaid_posting(&acme, &[10_000]).await;
@@ -407,7 +407,7 @@ async fn a_page_about_to_end_is_replaced() {
 
 /// Fault cases 89 and 90: an event that tells of another payment than the recorded one.
 #[tokio::test]
-async fn a_payment_that_contradicts_the_record_is_set_aside() {
+async fn fault_case_89_90_a_payment_that_contradicts_the_record_is_set_aside() {
     TestApp::run(async |app| {
         app.stripe.webhooks_enabled(false);
         let acme = app.company("acme").await;
@@ -490,6 +490,174 @@ async fn only_the_owner_pays_publishes_and_cancels() {
         publish.expect(409);
         acme.post(&format!("/job-postings/{posting}/payment"), json!({})).await.expect(403);
         app.anonymous().post(&format!("/job-postings/{posting}/payment"), json!({})).await.expect(401);
+    })
+    .await;
+}
+
+/// A posting that is deleted keeps the sessions that Stripe knows: what is paid all the same goes back.
+#[tokio::test]
+async fn a_payment_of_a_deleted_posting_goes_back() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let session = open_session(&acme, posting).await;
+        // Given up here, while the page can still be paid.
+        execute(app, "UPDATE payment_session SET status = 'EXPIRED', url = NULL").await;
+        acme.delete(&format!("/job-postings/{posting}")).await.expect(200);
+        app.stripe.pay(&session).unwrap();
+        eventually("the payment is refunded", async || app.stripe.books().refunds.len() == 1).await;
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        let kept = "SELECT status FROM payment_session WHERE job_posting_id = $1";
+        assert_eq!(value(app, kept, posting.0).await.as_deref(), Some("REFUNDED"));
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// After the first payment was given back by hand, an older page that is paid does not bring the posting back to life.
+#[tokio::test]
+async fn a_second_payment_of_a_refunded_posting_goes_back() {
+    TestApp::run(async |app| {
+        let (acme, alice) = (app.company("acme").await, app.freelance("alice").await);
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let first = open_session(&acme, posting).await;
+        execute(app, "UPDATE payment_session SET status = 'EXPIRED', url = NULL").await;
+        let paid = app.stripe.pay(&open_session(&acme, posting).await).unwrap();
+        status_becomes(app, posting, "PUBLISHED").await;
+        app.accepted_project(posting, &alice, &acme).await;
+        app.stripe.refund_from_dashboard(&paid.payment_intent, None).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        app.stripe.pay(&first).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert_eq!(app.stripe.books().refunds.len(), 2);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Whoever asks again and again while Stripe is away does not make it be asked as often.
+#[tokio::test]
+async fn asking_again_respects_the_pauses() {
+    TestApp::run_with(impatient(), async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        app.stripe.controls().misbehave_on(Method::POST, SESSIONS, usize::MAX, Misbehaviour::Reset);
+        create_payment(&acme, posting).await.expect(503);
+        app.stripe.controls().forget_calls();
+        let began = std::time::Instant::now();
+        for answer in join_all((0..30).map(|_| create_payment(&acme, posting))).await {
+            assert_eq!(answer.status, 503, "{}", answer.text);
+        }
+        // An attempt a second, of three calls each, however many ask; a minute of it on a slow machine would still be few.
+        let attempts = usize::try_from(began.elapsed().as_secs()).unwrap() + 2;
+        let calls = app.stripe.controls().calls_to(Method::POST, SESSIONS).len();
+        assert!(calls <= 3 * attempts, "{calls} calls for 30 requests");
+        app.stripe.controls().recover();
+        create_payment(&acme, posting).await.expect(201);
+        assert_eq!(app.stripe.books().sessions.len(), 1);
+    })
+    .await;
+}
+
+/// Two attempts that both looked for a session after a stored failure make one new key, and so one page.
+#[tokio::test]
+async fn one_new_key_follows_a_stored_failure() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        open_session(&acme, posting).await;
+        let (id, key): (uuid::Uuid, String) =
+            sqlx::query_as("UPDATE payment_session SET status = 'CREATING' RETURNING id, idempotency_key")
+                .fetch_one(&app.pool)
+                .await
+                .unwrap();
+        let mut connection = app.pool.acquire().await.unwrap();
+        for _ in 0..2 {
+            freehunt_domain::payments::queries::sessions::update_next_key(&mut connection, id.into(), &key)
+                .await
+                .unwrap();
+        }
+        let number = "SELECT key_number::text FROM payment_session WHERE id = $1";
+        assert_eq!(value(app, number, id).await.as_deref(), Some("2"));
+        execute(app, "UPDATE payment_session SET status = 'OPEN'").await;
+    })
+    .await;
+}
+
+/// A key that is a day old is not used before a look at what it made.
+#[tokio::test]
+async fn an_old_checkout_key_is_looked_up_first() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let session = open_session(&acme, posting).await;
+        app.stripe.expire_idempotency_keys();
+        execute(
+            app,
+            "UPDATE payment_session
+             SET status = 'CREATING', stripe_session_id = NULL, url = NULL, key_used_at = now() - interval '25 hours'",
+        )
+        .await;
+        assert_eq!(open_session(&acme, posting).await, session);
+        assert_eq!(app.stripe.books().sessions.len(), 1);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Fault case 142: a transaction that lost against another one is run again three times, then the client is told to come
+/// back later, and nothing has changed.
+#[tokio::test]
+async fn fault_case_142_lost_transactions_are_run_again() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.published_posting(&acme, &[10_000]).await;
+        // Sequences do not go back with their transaction, so that they count the attempts.
+        execute(app, "CREATE SEQUENCE attempt").await;
+        execute(
+            app,
+            r#"CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$
+               BEGIN
+                   IF NEW."status" = 'CANCELED' AND nextval('attempt') <= 4 THEN
+                       RAISE EXCEPTION 'lost' USING ERRCODE = '40P01';
+                   END IF;
+                   RETURN NEW;
+               END $$"#,
+        )
+        .await;
+        execute(app, r#"CREATE TRIGGER lose BEFORE UPDATE ON "JobPosting" FOR EACH ROW EXECUTE FUNCTION lose()"#).await;
+        let lost = cancel(&acme, posting).await;
+        assert!(lost.headers.contains_key("retry-after"));
+        lost.expect(503);
+        assert_eq!(app.posting_status(posting).await, "PUBLISHED");
+        let attempts: i64 = sqlx::query_scalar("SELECT last_value FROM attempt").fetch_one(&app.pool).await.unwrap();
+        assert_eq!(attempts, 4, "one attempt and three repetitions");
+        execute(app, "ALTER SEQUENCE attempt RESTART WITH 2").await;
+        assert_eq!(cancel(&acme, posting).await.expect(201)["refundStatus"], "succeeded");
+        assert_eq!(app.stripe.books().refunds.len(), 1);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Fault case 154, for Stripe: a name that does not resolve is Stripe being away.
+#[tokio::test]
+async fn fault_case_154_a_name_that_does_not_resolve_is_an_outage() {
+    let options =
+        TestOptions::default().with("STRIPE_API_URL", "http://stripe.invalid/").with("STRIPE_TIMEOUT_MS", "800");
+    TestApp::run_with(options, async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let answer = create_payment(&acme, posting).await;
+        assert!(answer.headers.contains_key("retry-after"));
+        assert!(!answer.text.contains("stripe.invalid"));
+        answer.expect(503);
+        assert_eq!(app.posting_status(posting).await, "PENDING_PAYMENT");
+        let status = "SELECT status FROM payment_session WHERE job_posting_id = $1";
+        assert_eq!(value(app, status, posting.0).await.as_deref(), Some("CREATING"));
     })
     .await;
 }

@@ -17,7 +17,7 @@ const REFUND_ID: &str = r#"SELECT "stripeRefundId" FROM "JobPosting" WHERE "id" 
 
 /// Fault case 121.
 #[tokio::test]
-async fn parallel_cancellations_refund_once() {
+async fn fault_case_121_parallel_cancellations_refund_once() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let posting = app.published_posting(&acme, &[45_050]).await;
@@ -41,7 +41,7 @@ async fn parallel_cancellations_refund_once() {
 
 /// Fault case 122: the answer is lost, or a failure is stored under the key.
 #[tokio::test]
-async fn a_lost_refund_is_made_once() {
+async fn fault_case_122_a_lost_refund_is_made_once() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let lost = app.published_posting(&acme, &[10_000]).await;
@@ -63,7 +63,10 @@ async fn a_lost_refund_is_made_once() {
 
         let undone = app.published_posting(&acme, &[30_000]).await;
         app.stripe.store_500_for_next(REFUNDS);
-        cancel(&acme, undone).await.expect(201);
+        assert_eq!(cancel(&acme, undone).await.expect(201)["refundStatus"], "pending");
+        // The key's first request could still be running for a while; only then another key follows.
+        execute(app, "UPDATE refund_intent SET key_used_at = now() - interval '3 minutes' WHERE status = 'PENDING'")
+            .await;
         jobs_are_done(app).await;
         for posting in [lost, stored, undone] {
             assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("SUCCEEDED"));
@@ -77,11 +80,13 @@ async fn a_lost_refund_is_made_once() {
 
 /// Fault case 123.
 #[tokio::test]
-async fn a_refund_made_by_hand_before_is_recorded_as_done() {
+async fn fault_case_123_a_refund_made_by_hand_before_is_recorded_as_done() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let posting = app.published_posting(&acme, &[10_000]).await;
         app.stripe.webhooks_enabled(false);
+        // The event that published it looks for refunds, too.
+        jobs_are_done(app).await;
         let payment = app.stripe.books().payment_intents[0].id.clone();
         let refund = app.stripe.refund_from_dashboard(&payment, None).unwrap();
         let canceled = cancel(&acme, posting).await.expect(201);
@@ -108,6 +113,7 @@ async fn a_partial_refund_by_hand_is_taken_into_account() {
 
         let unknown = app.published_posting(&acme, &[10_000]).await;
         app.stripe.webhooks_enabled(false);
+        jobs_are_done(app).await;
         let payment = app.stripe.books().payment_intents[1].id.clone();
         app.stripe.refund_from_dashboard(&payment, Some(3_000)).unwrap();
         assert_eq!(cancel(&acme, unknown).await.expect(201)["refundStatus"], "succeeded");
@@ -156,7 +162,7 @@ async fn a_refund_that_fails_later_can_be_repeated() {
             .await;
         app.stripe.keep_refunds_pending(false);
         let intent: Uuid = sqlx::query_scalar("SELECT id FROM refund_intent").fetch_one(&app.pool).await.unwrap();
-        assert!(retry_refund(&app.state.pool, intent.into()).await.unwrap());
+        assert!(retry_refund(&app.state.pool, intent.into(), "test").await.unwrap());
         jobs_are_done(app).await;
         assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("SUCCEEDED"));
         app.stripe.wait_until_delivered().await;
@@ -251,7 +257,7 @@ async fn a_legacy_posting_needs_an_operators_word() {
 
 /// Fault case 124.
 #[tokio::test]
-async fn differences_are_reported_and_nothing_is_moved() {
+async fn fault_case_124_differences_are_reported_and_nothing_is_moved() {
     TestApp::run(async |app| {
         app.stripe.webhooks_enabled(false);
         let acme = app.company("acme").await;
@@ -271,6 +277,41 @@ async fn differences_are_reported_and_nothing_is_moved() {
         assert_eq!(report.mismatches.iter().map(|mismatch| mismatch.what).collect::<Vec<_>>(), ["price", "refunds"]);
         assert_eq!(report.violations.iter().map(|violation| violation.invariant).collect::<Vec<_>>(), ["I10"]);
         assert!(app.stripe.controls().calls().iter().all(|call| call.method == Method::GET));
+        execute(app, "UPDATE payment_session SET amount_subtotal_cents = 10000").await;
+
+        // What only Stripe knows: a payment and a transfer of ours that no row speaks of.
+        execute(app, "DELETE FROM ledger_entry").await;
+        let kept = "UPDATE payment_session SET stripe_session_id = 'cs_test_gone', stripe_payment_intent_id = NULL";
+        execute(app, kept).await;
+        let report = reconcile(&app.state.stripe, &mut connection).await.unwrap();
+        let found: Vec<_> = report.mismatches.iter().map(|mismatch| mismatch.what).collect();
+        assert_eq!(found, ["session", "unrecorded payment"]);
+    })
+    .await;
+}
+
+/// A part of a payment could be refunded twice at Stripe: a later key never goes out without a look at the earlier one.
+#[tokio::test]
+async fn a_partial_refund_is_looked_up_before_another_key() {
+    TestApp::run(async |app| {
+        let (acme, alice) = (app.company("acme").await, app.freelance("alice").await);
+        let posting = app.published_posting(&acme, &[10_000, 30_000]).await;
+        let project = app.accepted_project(posting, &alice, &acme).await;
+        crate::money::advance(&acme, app.checkpoint_ids(posting).await[0]).await.expect(200);
+        app.stripe.webhooks_enabled(false);
+        app.stripe.controls().misbehave_on(Method::POST, REFUNDS, usize::MAX, Misbehaviour::LoseAnswer);
+        let canceled =
+            freehunt_domain::payments::cancel_project::cancel_project(&app.state.pool, project.into(), "ops", "x");
+        canceled.await.unwrap();
+        app.state.jobs.wake();
+        eventually("Stripe made the refund", async || app.stripe.books().refunds.len() == 1).await;
+        // As if its key had been rotated after a failure that did not prove anything.
+        execute(app, "UPDATE refund_intent SET key_number = 2, key_used_at = NULL").await;
+        app.stripe.controls().recover();
+        jobs_are_done(app).await;
+        assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("SUCCEEDED"));
+        assert_eq!(app.stripe.books().refunds.len(), 1);
+        books_agree(app).await;
     })
     .await;
 }

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::money::{advance, books_agree, execute, jobs_are_done, value};
+use crate::money::{advance, books_agree, execute, jobs_are_done, outcome_of, value};
 
 const TRANSFERS: &str = "/v1/transfers";
 const STATUS: &str = r#"SELECT "status"::text FROM "Checkpoint" WHERE "id" = $1"#;
@@ -42,7 +42,7 @@ fn refusal(code: &str) -> Misbehaviour {
 
 /// The way of a checkpoint, and fault case 115.
 #[tokio::test]
-async fn submitted_approved_paid_and_completed() {
+async fn fault_case_115_submitted_approved_paid_and_completed() {
     TestApp::run(async |app| {
         let mission = mission(app, &[20_050, 30_000]).await;
         let (first, last) = (mission.checkpoints[0], mission.checkpoints[1]);
@@ -71,7 +71,7 @@ async fn submitted_approved_paid_and_completed() {
 
 /// Fault case 115, with a canceled checkpoint.
 #[tokio::test]
-async fn canceled_checkpoints_do_not_keep_a_project_open() {
+async fn fault_case_115_canceled_checkpoints_do_not_keep_a_project_open() {
     TestApp::run(async |app| {
         let mission = mission(app, &[20_000, 30_000]).await;
         sqlx::query(r#"UPDATE "Checkpoint" SET "status" = 'CANCELED' WHERE "id" = $1"#)
@@ -88,13 +88,15 @@ async fn canceled_checkpoints_do_not_keep_a_project_open() {
     .await;
 }
 
-/// Fault case 111.
+/// Fault case 111: a hundred at once, on three replicas.
 #[tokio::test]
-async fn parallel_approvals_make_one_transfer() {
+async fn fault_case_111_parallel_approvals_make_one_transfer() {
     TestApp::run(async |app| {
         let mission = mission(app, &[20_000, 30_000]).await;
         let checkpoint = mission.checkpoints[0];
-        let answers = join_all((0..100).map(|_| advance(&mission.acme, checkpoint))).await;
+        let (second, third) = (app.another_replica().await, app.another_replica().await);
+        let everywhere = [mission.acme.clone(), app.at(&mission.acme, &second), app.at(&mission.acme, &third)];
+        let answers = join_all((0..100).map(|number| advance(&everywhere[number % 3], checkpoint))).await;
         for answer in answers {
             // Those that found no free connection in time are told to ask again.
             assert!([200, 503].contains(&answer.status), "{}", answer.text);
@@ -108,10 +110,12 @@ async fn parallel_approvals_make_one_transfer() {
 
 /// Fault cases 112 and 113, after the call: the answer was lost.
 #[tokio::test]
-async fn a_lost_answer_is_made_up_for() {
+async fn fault_case_112_113_a_lost_answer_is_made_up_for() {
     TestApp::run(async |app| {
         let mission = mission(app, &[20_000, 30_000]).await;
         let checkpoint = mission.checkpoints[0];
+        // An event would tell of the transfer before the answer does.
+        app.stripe.webhooks_enabled(false);
         app.stripe.controls().misbehave_on(Method::POST, TRANSFERS, usize::MAX, Misbehaviour::LoseAnswer);
         let unknown = advance(&mission.acme, checkpoint).await;
         assert!(unknown.headers.contains_key("retry-after"));
@@ -128,11 +132,12 @@ async fn a_lost_answer_is_made_up_for() {
 
 /// Fault case 119, and its sibling: a 500 that is stored under the key.
 #[tokio::test]
-async fn an_old_or_spoilt_key_is_looked_up_first() {
+async fn fault_case_119_an_old_or_spoilt_key_is_looked_up_first() {
     TestApp::run(async |app| {
         let mission = mission(app, &[10_000, 20_000, 30_000]).await;
         // Made, but the answer was lost, and then the key was forgotten.
         let first = mission.checkpoints[0];
+        app.stripe.webhooks_enabled(false);
         app.stripe.controls().misbehave_on(Method::POST, TRANSFERS, usize::MAX, Misbehaviour::LoseAnswer);
         advance(&mission.acme, first).await.expect(503);
         execute(app, "UPDATE transfer_intent SET key_used_at = now() - interval '25 hours'").await;
@@ -165,7 +170,7 @@ async fn an_old_or_spoilt_key_is_looked_up_first() {
 
 /// Fault case 114.
 #[tokio::test]
-async fn what_is_done_stays_done() {
+async fn fault_case_114_what_is_done_stays_done() {
     TestApp::run(async |app| {
         let mission = mission(app, &[20_000, 30_000]).await;
         let checkpoint = mission.checkpoints[0];
@@ -184,7 +189,7 @@ async fn what_is_done_stays_done() {
 
 /// Fault case 116.
 #[tokio::test]
-async fn a_refused_transfer_can_be_approved_again() {
+async fn fault_case_116_a_refused_transfer_can_be_approved_again() {
     TestApp::run(async |app| {
         let mission = mission(app, &[20_000, 30_000]).await;
         let checkpoint = mission.checkpoints[0];
@@ -205,7 +210,7 @@ async fn a_refused_transfer_can_be_approved_again() {
 
 /// Fault case 116: the account itself is restricted or gone.
 #[tokio::test]
-async fn an_account_that_cannot_be_paid_is_not_paid() {
+async fn fault_case_116_an_account_that_cannot_be_paid_is_not_paid() {
     TestApp::run(async |app| {
         let mission = mission(app, &[20_000, 30_000]).await;
         let checkpoint = mission.checkpoints[0];
@@ -241,7 +246,7 @@ async fn a_missed_account_event_does_not_refuse_an_approval() {
 
 /// Fault case 117.
 #[tokio::test]
-async fn the_destination_is_the_one_that_was_approved() {
+async fn fault_case_117_the_destination_is_the_one_that_was_approved() {
     TestApp::run(async |app| {
         let mission = mission(app, &[20_000]).await;
         let checkpoint = mission.checkpoints[0];
@@ -259,7 +264,7 @@ async fn the_destination_is_the_one_that_was_approved() {
 
 /// Fault case 118.
 #[tokio::test]
-async fn more_than_was_paid_is_never_sent() {
+async fn fault_case_118_more_than_was_paid_is_never_sent() {
     TestApp::run(async |app| {
         let mission = mission(app, &[20_000, 30_000]).await;
         advance(&mission.acme, mission.checkpoints[0]).await.expect(200);
@@ -278,7 +283,7 @@ async fn more_than_was_paid_is_never_sent() {
 
 /// Fault case 120.
 #[tokio::test]
-async fn a_dispute_freezes_transfers_until_it_is_won() {
+async fn fault_case_120_a_dispute_freezes_transfers_until_it_is_won() {
     TestApp::run(async |app| {
         let mission = mission(app, &[10_000, 20_000, 30_000]).await;
         let charge = app.stripe.books().charges[0].id.clone();
@@ -310,7 +315,7 @@ async fn a_dispute_freezes_transfers_until_it_is_won() {
 
 /// Fault case 120, when the dispute is lost: the money is gone.
 #[tokio::test]
-async fn a_lost_dispute_ends_payments() {
+async fn fault_case_120_a_lost_dispute_ends_payments() {
     TestApp::run(async |app| {
         let mission = mission(app, &[10_000]).await;
         let dispute = app.stripe.dispute(&app.stripe.books().charges[0].id).unwrap();
@@ -319,6 +324,27 @@ async fn a_lost_dispute_ends_payments() {
         jobs_are_done(app).await;
         advance(&mission.acme, mission.checkpoints[0]).await.expect(409);
         assert!(app.stripe.books().transfers.is_empty());
+    })
+    .await;
+}
+
+/// A posting whose money the bank took back may be given up: nothing is left to be refunded.
+#[tokio::test]
+async fn a_posting_whose_dispute_was_lost_is_canceled_without_a_refund() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.published_posting(&acme, &[10_000]).await;
+        let dispute = app.stripe.dispute(&app.stripe.books().charges[0].id).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        crate::money::cancel(&acme, posting).await.expect(409);
+        app.stripe.close_dispute(&dispute, false).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        let canceled = crate::money::cancel(&acme, posting).await.expect(201);
+        assert!(canceled.get("refundAmount").is_none(), "{canceled}");
+        assert!(app.stripe.books().refunds.is_empty());
+        books_agree(app).await;
     })
     .await;
 }
@@ -369,7 +395,7 @@ async fn the_owner_edits_before_payment() {
     .await;
 }
 
-/// A transfer that an operator took back is entered, and the checkpoint stays done.
+/// A transfer that was taken back is entered once, and the checkpoint stays done.
 #[tokio::test]
 async fn a_reversal_is_entered_once() {
     TestApp::run(async |app| {
@@ -377,17 +403,94 @@ async fn a_reversal_is_entered_once() {
         let checkpoint = mission.checkpoints[0];
         advance(&mission.acme, checkpoint).await.expect(200);
         let transfer = app.stripe.books().transfers[0].clone();
-        for (id, reversed) in [("evt_1", 5_000), ("evt_2", 5_000), ("evt_3", transfer.amount)] {
-            let object = json!({ "id": transfer.id, "amount_reversed": reversed });
-            let event = json!({ "id": id, "type": "transfer.reversed", "data": { "object": object } });
-            crate::money::send_webhook(app, &event.to_string()).await.expect(200);
-            assert_eq!(crate::money::outcome_of(app, id).await, "reversal recorded");
+        app.stripe.reverse_transfer(&transfer.id, Some(5_000)).unwrap();
+        app.stripe.reverse_transfer(&transfer.id, None).unwrap();
+        for event in app.stripe.events_of("transfer.reversed") {
+            assert_eq!(outcome_of(app, &event.id).await, "reversal recorded");
+            app.stripe.resend(&event.id);
         }
+        // An object of another version that tells no amount.
+        let partial = app.stripe.send_event("transfer.reversed", json!({ "id": transfer.id }));
+        assert_eq!(outcome_of(app, &partial).await, "reversal recorded");
         let booked = "SELECT sum(amount_cents)::text FROM ledger_entry WHERE checkpoint_id = $1";
         assert_eq!(value(app, booked, checkpoint).await.as_deref(), Some("0"));
         let status = "SELECT status FROM transfer_intent WHERE checkpoint_id = $1";
         assert_eq!(value(app, status, checkpoint).await.as_deref(), Some("REVERSED"));
         assert_eq!(value(app, STATUS, checkpoint).await.as_deref(), Some("DONE"));
+        advance(&mission.acme, checkpoint).await.expect(200);
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Stripe's events tell of a transfer, and of its reversal, before its own answer was heard.
+#[tokio::test]
+async fn a_transfer_is_learnt_from_its_events() {
+    TestApp::run(async |app| {
+        let mission = mission(app, &[20_000, 10_000]).await;
+        app.stripe.webhooks_enabled(false);
+        let status = "SELECT status FROM transfer_intent WHERE checkpoint_id = $1";
+        for (checkpoint, kind, outcome) in [
+            (mission.checkpoints[0], "transfer.created", "transfer recorded"),
+            (mission.checkpoints[1], "transfer.reversed", "reversal recorded"),
+        ] {
+            // The job that would find it by itself is kept from looking.
+            app.stripe.controls().misbehave_on(Method::POST, TRANSFERS, usize::MAX, Misbehaviour::LoseAnswer);
+            advance(&mission.acme, checkpoint).await.expect(503);
+            assert_eq!(value(app, status, checkpoint).await.as_deref(), Some("PENDING"));
+            let transfer = app.stripe.books().transfers_of_checkpoint(&checkpoint.to_string())[0].id.clone();
+            if kind == "transfer.reversed" {
+                app.stripe.reverse_transfer(&transfer, Some(1_000)).unwrap();
+            }
+            let told = app.stripe.events_of(kind).pop().unwrap();
+            assert_eq!(told.object_id(), Some(transfer));
+            crate::money::send_webhook(app, &told.body).await.expect(200);
+            assert_eq!(outcome_of(app, &told.id).await, outcome);
+            assert_eq!(value(app, status, checkpoint).await.as_deref(), Some("SUCCEEDED"));
+            assert_eq!(value(app, STATUS, checkpoint).await.as_deref(), Some("DONE"));
+            app.stripe.controls().recover();
+            jobs_are_done(app).await;
+        }
+        let reversed =
+            "SELECT amount_cents::text FROM ledger_entry WHERE checkpoint_id = $1 AND kind = 'transfer_reversal'";
+        assert_eq!(value(app, reversed, mission.checkpoints[1]).await.as_deref(), Some("1000"));
+        assert_eq!(value(app, PROJECT_STATUS, mission.posting.0).await.as_deref(), Some("COMPLETED"));
+        assert_eq!(app.stripe.books().transfers.len(), 2);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// A transfer that names an intent and is not what it asked for changes nothing.
+#[tokio::test]
+async fn a_transfer_that_only_looks_like_ours_is_ignored() {
+    TestApp::run(async |app| {
+        let mission = mission(app, &[20_000]).await;
+        app.stripe.controls().misbehave_on(Method::POST, TRANSFERS, usize::MAX, Misbehaviour::Reset);
+        advance(&mission.acme, mission.checkpoints[0]).await.expect(503);
+        app.stripe.controls().recover();
+        let intent: Uuid = sqlx::query_scalar("SELECT id FROM transfer_intent").fetch_one(&app.pool).await.unwrap();
+        execute(app, "UPDATE job SET run_at = now() + interval '1 hour' WHERE state = 'READY'").await;
+        let request = freehunt_stripe::TransferRequest {
+            amount_cents: 1,
+            destination: account_of(app, &mission.alice).await,
+            source_transaction: Some(app.stripe.books().charges[0].id.clone()),
+            transfer_group: mission.posting.to_string(),
+            checkpoint_id: "somebody else's".to_owned(),
+            intent_id: intent.to_string(),
+            description: String::from("by hand"),
+        };
+        let made = app.state.stripe.create_transfer(&request, "by-hand").await.unwrap();
+        let event = app.stripe.events_of("transfer.created").pop().unwrap();
+        assert_eq!(event.object_id(), Some(made.id));
+        assert_eq!(outcome_of(app, &event.id).await, "ignored: not the transfer that was asked for");
+        let status = "SELECT status FROM transfer_intent WHERE checkpoint_id = $1";
+        assert_eq!(value(app, status, mission.checkpoints[0]).await.as_deref(), Some("PENDING"));
+        execute(app, "UPDATE transfer_intent SET status = 'FAILED'").await;
+        execute(app, "UPDATE job SET run_at = now() WHERE state = 'READY'").await;
+        jobs_are_done(app).await;
     })
     .await;
 }

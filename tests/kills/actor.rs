@@ -6,6 +6,7 @@ use std::{
 };
 
 use freehunt_domain::ids::JobPostingId;
+use freehunt_sandbox::stripe::Books;
 use freehunt_tests::{Persona, TestApp};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -26,15 +27,18 @@ pub struct Tally {
 }
 
 impl Tally {
-    #[expect(clippy::print_stdout, reason = "the long run is asked for its count")]
-    pub fn report(&self, kills: usize) {
-        let (published, canceled, paid_out) = (
-            self.published.load(Ordering::Relaxed),
-            self.canceled.load(Ordering::Relaxed),
-            self.paid_out.load(Ordering::Relaxed),
-        );
+    /// Called when everything was found to be right.
+    #[expect(clippy::print_stdout, reason = "the long run is asked for its counts")]
+    pub fn report(&self, kills: usize, books: &Books) {
+        let [published, canceled, paid_out] =
+            [&self.published, &self.canceled, &self.paid_out].map(|count| count.load(Ordering::Relaxed));
         println!(
-            "{kills} kills: {published} published, {canceled} canceled, {paid_out} checkpoints paid, 0 violations"
+            "{kills} kills: {published} published, {canceled} canceled, {paid_out} checkpoints paid; at Stripe {} sessions, \
+             {} payments, {} transfers, {} refunds; 0 violations, 0 payments made twice, 0 lost",
+            books.sessions.len(),
+            books.charges.len(),
+            books.transfers.len(),
+            books.refunds.len(),
         );
     }
 }

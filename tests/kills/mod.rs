@@ -1,10 +1,12 @@
 //! Replicas are killed with SIGKILL while companies pay, cancel, accept and approve. Afterwards the invariants hold, and
 //! Stripe's books and the database say the same: no payment is lost, none is made twice.
 //!
-//! The short run is part of the suite. The long one, which prints its count:
-//! `FREEHUNT_KILLS=10000 cargo test -p freehunt-tests --test end_to_end kills:: -- --nocapture`
+//! The short run is part of the suite. The long one, which prints its counts:
+//! `FREEHUNT_KILLS=10000 cargo test -p freehunt-tests --test end_to_end kills::no_kill -- --nocapture`
+//! (or several shorter ones, whose counts add up).
 
 mod actor;
+mod points;
 mod replica;
 
 use std::{collections::HashMap, sync::atomic::AtomicBool, time::Duration};
@@ -46,7 +48,7 @@ async fn no_kill_loses_or_doubles_a_payment() {
         settle(app).await;
         check_books(app);
         books_agree(app).await;
-        tally.report(kills);
+        tally.report(kills, &app.stripe.books());
     })
     .await;
 }
@@ -60,7 +62,7 @@ async fn pass_time(app: &TestApp, over: &AtomicBool) {
     }
 }
 
-async fn hurry(app: &TestApp) {
+pub async fn hurry(app: &TestApp) {
     execute(
         app,
         "UPDATE job SET leased_until = now() - interval '1 second'

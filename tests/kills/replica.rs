@@ -26,6 +26,9 @@ struct Replica {
 
 pub struct Replicas(Vec<Replica>);
 
+/// A replica lives for up to so many milliseconds after it serves; there are three, so that each has had thrice as long.
+const LONGEST_LIFE: u64 = 200;
+
 /// Random pauses and choices; every run has others.
 pub trait Schedule {
     /// A number below `end`.
@@ -37,6 +40,12 @@ pub trait Schedule {
 impl Schedule for Replicas {}
 
 impl Replica {
+    fn kill(&self) {
+        let mut process = self.process.lock().expect("nobody panicked with the lock");
+        end(&mut process);
+        *process = spawn(&self.settings);
+    }
+
     async fn is_serving(&self) {
         let port =
             self.url.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).expect("the address has a port");
@@ -54,6 +63,8 @@ impl Replicas {
             let mut settings = app.settings().clone();
             settings.insert("PORT".to_owned(), port.to_string());
             settings.insert("BIND_ADDRESS".to_owned(), "127.0.0.1".to_owned());
+            // A fifth of a start goes into the documents.
+            settings.insert("DOCS_ENABLED".to_owned(), "false".to_owned());
             let settings = serde_json::to_string(&settings).expect("texts are JSON");
             let process = Mutex::new(spawn(&settings));
             replicas.push(Replica { url: format!("http://127.0.0.1:{port}"), settings, process });
@@ -65,22 +76,38 @@ impl Replicas {
         self.0.iter().map(|replica| replica.url.as_str())
     }
 
+    pub fn url(&self, index: usize) -> &str {
+        &self.0[index].url
+    }
+
     pub fn any_url(&self) -> &str {
         let index = usize::try_from(self.below(self.0.len() as u64)).expect("a small number");
         &self.0[index].url
     }
 
     /// Kills one replica after the other, each at a moment nobody chose, and starts it anew.
+    #[expect(clippy::print_stdout, reason = "the long run is watched")]
     pub async fn kill_at_random(&self, kills: usize) {
         for number in 0..kills {
             let replica = &self.0[number % self.0.len()];
             // One that still starts would die without having done anything.
             replica.is_serving().await;
-            tokio::time::sleep(Duration::from_millis(self.below(300))).await;
-            let mut process = replica.process.lock().expect("nobody panicked with the lock");
-            end(&mut process);
-            *process = spawn(&replica.settings);
+            tokio::time::sleep(Duration::from_millis(self.below(LONGEST_LIFE))).await;
+            replica.kill();
+            if (number + 1) % 500 == 0 {
+                println!("{} kills so far", number + 1);
+            }
         }
+    }
+
+    pub async fn is_serving(&self, index: usize) {
+        self.0[index].is_serving().await;
+    }
+
+    /// Kills the replica now, and starts it anew.
+    pub async fn kill(&self, index: usize) {
+        self.0[index].kill();
+        self.0[index].is_serving().await;
     }
 }
 

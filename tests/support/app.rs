@@ -49,7 +49,7 @@ pub struct TestApp {
     pub(crate) client: reqwest::Client,
     settings: BTreeMap<String, String>,
     pub(crate) stop: CancellationToken,
-    servers: Vec<JoinHandle<anyhow::Result<()>>>,
+    servers: Mutex<Vec<JoinHandle<anyhow::Result<()>>>>,
     /// The messaging servers; a test starts as many as it needs.
     pub(crate) chat_servers: Mutex<Vec<JoinHandle<anyhow::Result<()>>>>,
     _s3_folder: TempDir,
@@ -125,7 +125,7 @@ impl TestApp {
         let config = load(&values);
         let server = freehunt_api::build(config, Clock::system()).expect("the server can be built");
         let state = server.state.clone();
-        let servers = vec![tokio::spawn(serve::serve(server, listener, stop.clone()))];
+        let servers = Mutex::new(vec![tokio::spawn(serve::serve(server, listener, stop.clone()))]);
         stripe.set_webhook_targets(vec![format!("http://127.0.0.1:{port}/stripe/webhook")]);
         let pool = PgPoolOptions::new().max_connections(3).connect_lazy_with(database.options.clone());
         Self {
@@ -145,13 +145,14 @@ impl TestApp {
     }
 
     /// Another replica of the API over the same database and surroundings; it stops with the test.
-    pub async fn another_replica(&mut self) -> String {
+    pub async fn another_replica(&self) -> String {
         let listener = free_port().await;
         let port = listener.local_addr().expect("a bound listener has an address").port();
         let mut values = self.settings.clone();
         values.insert("PORT".to_owned(), port.to_string());
         let server = freehunt_api::build(load(&values), Clock::system()).expect("the server can be built");
-        self.servers.push(tokio::spawn(serve::serve(server, listener, self.stop.clone())));
+        let serving = tokio::spawn(serve::serve(server, listener, self.stop.clone()));
+        self.servers.lock().expect("nobody panicked with the lock").push(serving);
         format!("http://127.0.0.1:{port}")
     }
 
@@ -183,7 +184,8 @@ impl TestApp {
         self.pool.close().await;
         self.stop.cancel();
         let chat_servers = self.chat_servers.into_inner().expect("nobody panicked with the lock");
-        for server in self.servers.into_iter().chain(chat_servers) {
+        let servers = self.servers.into_inner().expect("nobody panicked with the lock");
+        for server in servers.into_iter().chain(chat_servers) {
             let ended = tokio::time::timeout(Duration::from_secs(10), server).await;
             ended.expect("a server stops in time").expect("no server panics").expect("a server ends well");
         }

@@ -1,0 +1,307 @@
+//! What an operator decides about money: payments that were set aside, projects that will not be finished, disputes.
+
+use std::collections::BTreeMap;
+
+use freehunt_domain::{
+    ids::{JobPostingId, ProjectId},
+    payments::{
+        PaymentOutcome, RefundReason,
+        cancel_project::{CancelProjectError, cancel_project},
+        close_dispute,
+        quarantine::{QuarantineError, list_quarantined},
+        queries::{ledger::list_open_disputes, refunds::list_troubled_refunds},
+    },
+};
+use freehunt_jobs::set_aside::{self, Decision, DecisionError};
+use freehunt_sandbox::stand_in::Misbehaviour;
+use freehunt_stripe::CheckoutRequest;
+use freehunt_tests::{Persona, TestApp, settings};
+use http::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::money::{
+    advance, books_agree, create_payment, execute, jobs_are_done, open_session, outcome_of, send_webhook,
+    status_becomes, value,
+};
+
+fn decision(session: &str) -> Decision<'_> {
+    Decision { stripe_session_id: session, operator: "ops", live_mode: false }
+}
+
+/// A page as the original opened it before the switch: no row of ours knows it.
+async fn page_of_the_original(app: &TestApp, owner: &Persona, posting: JobPostingId, cents: i64) -> String {
+    let request = CheckoutRequest {
+        job_posting_id: posting.to_string(),
+        company_id: owner.company_id().to_string(),
+        title: "Publication".to_owned(),
+        amount_cents: cents,
+        customer_email: owner.email.clone(),
+        success_url: format!("{}/ok", settings::FRONTEND),
+        cancel_url: format!("{}/no", settings::FRONTEND),
+        expires_at: app.state.clock.now().timestamp() + 3600,
+        metadata: BTreeMap::new(),
+    };
+    let key = format!("original:{posting}:{cents}");
+    app.state.stripe.create_checkout_session(&request, &key).await.expect("the page is made").id
+}
+
+async fn pay_unrecorded(app: &TestApp, session: &str) {
+    app.stripe.pay(session).unwrap();
+    let told = app.stripe.events_of("checkout.session.completed").pop().unwrap();
+    assert_eq!(outcome_of(app, &told.id).await, "quarantined: no recorded session");
+}
+
+async fn waiting(app: &TestApp) -> Vec<Option<String>> {
+    let mut connection = app.pool.acquire().await.unwrap();
+    let waiting = list_quarantined(&mut connection).await.unwrap();
+    waiting.into_iter().map(|payment| payment.stripe_session_id).collect()
+}
+
+async fn actions_of_operators(app: &TestApp) -> Vec<String> {
+    sqlx::query_scalar(r#"SELECT "action" FROM "Log" WHERE actor_kind = 'operator' ORDER BY "timestamp", "id""#)
+        .fetch_all(&app.pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_payment_without_a_record_is_adopted() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000, 5_000]).await;
+        let session = page_of_the_original(app, &acme, posting, 15_000).await;
+        pay_unrecorded(app, &session).await;
+        assert_eq!(app.posting_status(posting).await, "PENDING_PAYMENT");
+        assert_eq!(waiting(app).await, [Some(session.clone())]);
+        let outcome = set_aside::adopt(&app.state.pool, &app.state.stripe, decision(&session)).await.unwrap();
+        assert_eq!(outcome, PaymentOutcome::Published);
+        assert_eq!(app.posting_status(posting).await, "PUBLISHED");
+        assert!(waiting(app).await.is_empty());
+        let again = set_aside::adopt(&app.state.pool, &app.state.stripe, decision(&session)).await;
+        assert!(matches!(again, Err(DecisionError::Refused(QuarantineError::NotSetAside))), "{again:?}");
+        assert_eq!(actions_of_operators(app).await, ["adopt_payment"]);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// X10: a page over fifty cents never publishes, not even by an operator's word; the money goes back and the posting can
+/// be paid as it should.
+#[tokio::test]
+async fn a_payment_of_another_amount_is_given_back() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let session = page_of_the_original(app, &acme, posting, 50).await;
+        pay_unrecorded(app, &session).await;
+        let adopted = set_aside::adopt(&app.state.pool, &app.state.stripe, decision(&session)).await;
+        assert!(matches!(adopted, Err(DecisionError::Refused(QuarantineError::Contradiction(_)))), "{adopted:?}");
+        let dismissed = set_aside::dismiss(&app.state.pool, &app.state.stripe, decision(&session)).await;
+        assert!(matches!(dismissed, Err(DecisionError::Refused(QuarantineError::IsPaid))), "{dismissed:?}");
+        assert_eq!(app.posting_status(posting).await, "PENDING_PAYMENT");
+        set_aside::give_back(&app.state.pool, &app.state.stripe, decision(&session)).await.unwrap();
+        set_aside::give_back(&app.state.pool, &app.state.stripe, decision(&session)).await.unwrap_err();
+        jobs_are_done(app).await;
+        assert_eq!(app.stripe.books().refunds.iter().map(|refund| refund.amount).collect::<Vec<_>>(), [50]);
+        assert!(waiting(app).await.is_empty());
+        app.stripe.pay(&open_session(&acme, posting).await).unwrap();
+        status_becomes(app, posting, "PUBLISHED").await;
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert_eq!(app.stripe.books().refunds.len(), 1);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// While a payment is set aside no other page is opened; when Stripe tells it as it was asked for, it is adopted.
+#[tokio::test]
+async fn a_contradiction_that_stripe_does_not_confirm_is_adopted() {
+    TestApp::run(async |app| {
+        app.stripe.webhooks_enabled(false);
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let session = open_session(&acme, posting).await;
+        app.stripe.pay(&session).unwrap();
+        let told = app.stripe.events_of("checkout.session.completed").remove(0);
+        let mut other: Value = serde_json::from_str(&told.body).unwrap();
+        other["data"]["object"]["currency"] = json!("usd");
+        send_webhook(app, &other.to_string()).await.expect(200);
+        assert_eq!(outcome_of(app, &told.id).await, "quarantined: the currency differs");
+        assert_eq!(waiting(app).await, [Some(session.clone())]);
+        create_payment(&acme, posting).await.expect(409);
+        let outcome = set_aside::adopt(&app.state.pool, &app.state.stripe, decision(&session)).await.unwrap();
+        assert_eq!(outcome, PaymentOutcome::Published);
+        assert!(waiting(app).await.is_empty());
+        books_agree(app).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_never_paid_is_put_away() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let session = open_session(&acme, posting).await;
+        let object = json!({
+            "id": session, "status": "complete", "payment_status": "no_payment_required", "amount_subtotal": 10_000,
+            "amount_total": 10_000, "currency": "eur", "livemode": false, "metadata": { "type": "job_posting_payment" },
+        });
+        let event = app.stripe.send_event("checkout.session.completed", object);
+        assert_eq!(outcome_of(app, &event).await, "quarantined: nothing was to be paid");
+        let adopted = set_aside::adopt(&app.state.pool, &app.state.stripe, decision(&session)).await;
+        assert!(matches!(adopted, Err(DecisionError::Refused(QuarantineError::NotPaid))), "{adopted:?}");
+        set_aside::dismiss(&app.state.pool, &app.state.stripe, decision(&session)).await.unwrap();
+        assert!(app.stripe.pay(&session).is_err(), "the page is over at Stripe too");
+        assert!(waiting(app).await.is_empty());
+        assert_ne!(open_session(&acme, posting).await, session);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+struct Running {
+    acme: Persona,
+    alice: Persona,
+    posting: JobPostingId,
+    project: ProjectId,
+    checkpoints: Vec<Uuid>,
+}
+
+async fn running(app: &TestApp, amounts: &[i64]) -> Running {
+    let (acme, alice) = (app.company("acme").await, app.freelance("alice").await);
+    let posting = app.published_posting(&acme, amounts).await;
+    let project = ProjectId(app.accepted_project(posting, &alice, &acme).await);
+    let checkpoints = app.checkpoint_ids(posting).await;
+    Running { acme, alice, posting, project, checkpoints }
+}
+
+/// State machines §2.3: what was charged and not paid out goes back, what is open is canceled.
+#[tokio::test]
+async fn a_project_in_progress_is_canceled_by_an_operator() {
+    TestApp::run(async |app| {
+        let running = running(app, &[10_000, 20_000, 30_000]).await;
+        advance(&running.acme, running.checkpoints[0]).await.expect(200);
+        advance(&running.alice, running.checkpoints[1]).await.expect(200);
+        let sent = app.stripe.books().transfers[0].amount;
+        let canceled = cancel_project(&app.state.pool, running.project, "ops", "the freelance is ill").await.unwrap();
+        assert_eq!(canceled.refund_cents.0, 60_000 - sent);
+        assert_eq!(canceled.checkpoints.len(), 2);
+        jobs_are_done(app).await;
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        let refunds = app.stripe.books().refunds;
+        assert_eq!(refunds.iter().map(|refund| refund.amount).collect::<Vec<_>>(), [60_000 - sent]);
+        let statuses: Vec<String> = sqlx::query_scalar(r#"SELECT "status"::text FROM "Checkpoint" ORDER BY "date""#)
+            .fetch_all(&app.pool)
+            .await
+            .unwrap();
+        assert_eq!(statuses, ["DONE", "CANCELED", "CANCELED"]);
+        let project = r#"SELECT "status"::text FROM "Project" WHERE "id" = $1"#;
+        assert_eq!(value(app, project, running.project.0).await.as_deref(), Some("CANCELED"));
+        let reason = "SELECT reason FROM refund_intent WHERE job_posting_id = $1";
+        let expected = RefundReason::ProjectCanceled.name();
+        assert_eq!(value(app, reason, running.posting.0).await.as_deref(), Some(expected));
+        advance(&running.acme, running.checkpoints[1]).await.expect(409);
+        advance(&running.alice, running.checkpoints[2]).await.expect(409);
+        let again = cancel_project(&app.state.pool, running.project, "ops", "again").await;
+        assert!(matches!(again, Err(CancelProjectError::Over)), "{again:?}");
+        assert_eq!(actions_of_operators(app).await, ["cancel_project"]);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Nothing is given back of which a part may be on its way out.
+#[tokio::test]
+async fn a_project_with_a_pending_transfer_is_not_canceled() {
+    TestApp::run(async |app| {
+        let running = running(app, &[10_000, 20_000]).await;
+        app.stripe.controls().misbehave_on(Method::POST, "/v1/transfers", usize::MAX, Misbehaviour::Reset);
+        advance(&running.acme, running.checkpoints[0]).await.expect(503);
+        let refused = cancel_project(&app.state.pool, running.project, "ops", "x").await;
+        assert!(matches!(refused, Err(CancelProjectError::TransferPending)), "{refused:?}");
+        app.stripe.controls().recover();
+        jobs_are_done(app).await;
+        let open = r#"SELECT count(*)::text FROM "Checkpoint" WHERE "jobPostingId" = $1 AND "status" = 'CANCELED'"#;
+        assert_eq!(value(app, open, running.posting.0).await.as_deref(), Some("0"));
+        cancel_project(&app.state.pool, running.project, "ops", "x").await.unwrap();
+        jobs_are_done(app).await;
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Approving and canceling at once: either the transfer is made and the rest goes back, or everything goes back.
+#[tokio::test]
+async fn a_cancellation_and_an_approval_at_once_agree() {
+    TestApp::run(async |app| {
+        let running = running(app, &[10_000, 20_000]).await;
+        let (approved, canceled) = tokio::join!(
+            advance(&running.acme, running.checkpoints[0]),
+            cancel_project(&app.state.pool, running.project, "ops", "x")
+        );
+        if canceled.is_err() {
+            jobs_are_done(app).await;
+            cancel_project(&app.state.pool, running.project, "ops", "x").await.unwrap();
+        }
+        jobs_are_done(app).await;
+        let sent: i64 = app.stripe.books().transfers.iter().map(|transfer| transfer.amount).sum();
+        assert_eq!(sent > 0, approved.status == 200, "{}", approved.text);
+        assert_eq!(app.stripe.books().refunds.iter().map(|refund| refund.amount).sum::<i64>(), 30_000 - sent);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// The end of a dispute was never told: an operator enters it, and what waited goes out.
+#[tokio::test]
+async fn a_dispute_is_closed_by_an_operator() {
+    TestApp::run(async |app| {
+        let running = running(app, &[10_000]).await;
+        let dispute = app.stripe.dispute(&app.stripe.books().charges[0].id).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        advance(&running.acme, running.checkpoints[0]).await.expect(409);
+        let mut connection = app.pool.acquire().await.unwrap();
+        assert_eq!(list_open_disputes(&mut connection).await.unwrap().len(), 1);
+        assert!(!close_dispute(&app.state.pool, "dp_other", true, "ops").await.unwrap());
+        assert!(close_dispute(&app.state.pool, &dispute, true, "ops").await.unwrap());
+        assert!(list_open_disputes(&mut connection).await.unwrap().is_empty());
+        assert_eq!(actions_of_operators(app).await, ["dispute"]);
+        app.stripe.webhooks_enabled(false);
+        app.stripe.close_dispute(&dispute, true).unwrap();
+        advance(&running.acme, running.checkpoints[0]).await.expect(200);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn refunds_that_failed_are_listed() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.published_posting(&acme, &[10_000]).await;
+        app.stripe.keep_refunds_pending(true);
+        crate::money::cancel(&acme, posting).await.expect(201);
+        let mut connection = app.pool.acquire().await.unwrap();
+        assert!(list_troubled_refunds(&mut connection).await.unwrap().is_empty());
+        let refund = app.stripe.books().refunds[0].id.clone();
+        app.stripe.set_refund_status(&refund, "failed").unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        let troubled = list_troubled_refunds(&mut connection).await.unwrap();
+        assert_eq!(
+            troubled.iter().map(|refund| refund.failure_code.as_deref()).collect::<Vec<_>>(),
+            [Some("refund_failed")]
+        );
+        execute(app, "UPDATE refund_intent SET status = 'PENDING', created_at = now() - interval '16 minutes'").await;
+        assert_eq!(list_troubled_refunds(&mut connection).await.unwrap().len(), 1);
+        let backlog = freehunt_jobs::count_backlog(&mut connection).await.unwrap();
+        assert_eq!((backlog.stuck_intents, backlog.dead), (1, 0));
+        execute(app, "UPDATE refund_intent SET status = 'FAILED'").await;
+    })
+    .await;
+}
