@@ -22,7 +22,7 @@ use self::{
 use crate::money::{books_agree, execute, jobs_are_done};
 
 const REPLICAS: usize = 3;
-const ACTORS: usize = 3;
+const ACTORS: usize = 8;
 /// Kills in the suite's own run.
 const SHORT_RUN: usize = 12;
 
@@ -41,7 +41,7 @@ async fn no_kill_loses_or_doubles_a_payment() {
         }
         let acting = join_all(actors.iter_mut().map(|actor| actor.act_until(&over)));
         let killing = async {
-            replicas.kill_at_random(kills).await;
+            replicas.kill_at_random(app, kills).await;
             over.store(true, std::sync::atomic::Ordering::Relaxed);
         };
         tokio::join!(acting, killing, pass_time(app, &over));

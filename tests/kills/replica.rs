@@ -13,6 +13,7 @@ use freehunt_api::serve;
 use freehunt_config::{ApiConfig, Source};
 use freehunt_domain::time::Clock;
 use freehunt_tests::{TestApp, eventually};
+use reqwest::Method;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -28,6 +29,10 @@ pub struct Replicas(Vec<Replica>);
 
 /// A replica lives for up to so many milliseconds after it serves; there are three, so that each has had thrice as long.
 const LONGEST_LIFE: u64 = 200;
+/// Milliseconds after a call at Stripe within which its caller, or another replica, is killed.
+const SOON: u64 = 40;
+/// How long a kill waits for such a call.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Random pauses and choices; every run has others.
 pub trait Schedule {
@@ -85,14 +90,20 @@ impl Replicas {
         &self.0[index].url
     }
 
-    /// Kills one replica after the other, each at a moment nobody chose, and starts it anew.
+    /// Kills one replica after the other and starts it anew: every other time at a moment nobody chose, else soon after
+    /// money was asked to move, when there is most to lose.
     #[expect(clippy::print_stdout, reason = "the long run is watched")]
-    pub async fn kill_at_random(&self, kills: usize) {
+    pub async fn kill_at_random(&self, app: &TestApp, kills: usize) {
         for number in 0..kills {
             let replica = &self.0[number % self.0.len()];
             // One that still starts would die without having done anything.
             replica.is_serving().await;
-            tokio::time::sleep(Duration::from_millis(self.below(LONGEST_LIFE))).await;
+            if number % 2 == 0 {
+                tokio::time::sleep(Duration::from_millis(self.below(LONGEST_LIFE))).await;
+            } else {
+                let _nobody_moved_any = tokio::time::timeout(PATIENCE, money_is_asked_to_move(app)).await;
+                tokio::time::sleep(Duration::from_millis(self.below(SOON))).await;
+            }
             replica.kill();
             if (number + 1) % 500 == 0 {
                 println!("{} kills so far", number + 1);
@@ -108,6 +119,14 @@ impl Replicas {
     pub async fn kill(&self, index: usize) {
         self.0[index].kill();
         self.0[index].is_serving().await;
+    }
+}
+
+/// Returns when the next call that writes has come to Stripe.
+async fn money_is_asked_to_move(app: &TestApp) {
+    app.stripe.controls().forget_calls();
+    while app.stripe.controls().calls_to(Method::POST, "/v1/").is_empty() {
+        tokio::time::sleep(Duration::from_millis(3)).await;
     }
 }
 

@@ -17,6 +17,7 @@ mod soak;
 mod sockets;
 mod statements;
 mod suite;
+mod webhooks;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -50,6 +51,16 @@ enum Command {
         /// In all; the wanted hour is 60
         #[arg(long, default_value_t = 1)]
         minutes: u64,
+    },
+    /// How long webhooks wait for their acknowledgement, fifty at once; fails when the p99 is 20 ms or more
+    Webhooks {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        sizes: Sizes,
+        /// Fifties
+        #[arg(long, default_value_t = 100)]
+        waves: usize,
     },
     /// Compare two results of `run`; fails when something takes more than the threshold allows
     Compare {
@@ -106,6 +117,14 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let result = soak::run(&database, &programs, sizes, Duration::from_secs(minutes * 60)).await;
             database.stop().await?;
             result
+        }
+        Command::Webhooks { place, sizes, waves } => {
+            let programs = place.find_programs()?;
+            let database = Database::start(&place.data, sizes).await?;
+            let result = webhooks::run(&database, &programs, waves.max(1)).await;
+            database.stop().await?;
+            println!("{}", result?);
+            Ok(())
         }
         Command::Compare { baseline, results, threshold } => {
             println!("{}", report::compare(&report::read(&baseline)?, &report::read(&results)?, threshold)?);

@@ -18,6 +18,9 @@ use crate::load;
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
+/// What webhooks are signed with.
+pub const WEBHOOK_SECRET: &str = "whsec_benchmarkOnly";
+
 /// Where the programs are.
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -62,7 +65,7 @@ impl Server {
             ("S3_ACCESS_KEY", "benchmark"),
             ("S3_SECRET_KEY", "benchmark-secret"),
             ("STRIPE_SECRET_KEY", "sk_test_benchmarkOnly"),
-            ("STRIPE_WEBHOOK_SECRET", "whsec_benchmarkOnly"),
+            ("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET),
             ("STRIPE_API_URL", "http://127.0.0.1:9"),
         ];
         Self::start(&programs.api, &programs.logs.join("api.log"), database, &[&settings, extra].concat()).await
