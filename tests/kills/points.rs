@@ -38,6 +38,9 @@ async fn killed_at(
     request: reqwest::RequestBuilder,
     made: impl Fn() -> usize,
 ) {
+    // Nobody else is on the way to that path.
+    app.stripe.wait_until_delivered().await;
+    jobs_are_done(app).await;
     let before = made();
     app.stripe.controls().forget_calls();
     let controls = app.stripe.controls();
