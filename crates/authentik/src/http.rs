@@ -3,7 +3,10 @@
 //!
 //! It knows nothing of Authentik's paths.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, StatusCode, header};
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -89,12 +92,12 @@ impl Http {
     }
 
     pub(crate) async fn execute(&self, request: reqwest::Request) -> Result<Answer, Unavailable> {
-        let permit = self.circuit.permit()?;
+        let permit = self.circuit.permit(Instant::now())?;
         let answer = self.attempt(request).await;
         if answer.is_ok() {
             permit.succeeded()
         } else {
-            permit.failed()
+            permit.failed(Instant::now())
         }
         answer
     }

@@ -1,6 +1,9 @@
 //! `cargo run`: the whole platform on one machine.
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use freehunt_domain::seed::{DEMO_COMPANY, DEMO_FREELANCE};
@@ -14,7 +17,12 @@ use tracing_subscriber::EnvFilter;
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_new(&arguments.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     let _installed = rustls::crypto::ring::default_provider().install_default();
     match run(&arguments).await {
         Ok(()) => ExitCode::SUCCESS,
