@@ -1,21 +1,26 @@
 //! JSON bodies: parsed, held against the body's table of rules, then made into its type.
 
-use std::collections::HashMap;
-
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
     http::{HeaderMap, StatusCode, header},
 };
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::Value;
 
-use super::rules::{self, Field, Unknown};
+use super::{
+    malformed,
+    members::Members,
+    rules::{self, Field, Unknown},
+};
 use crate::error::{ApiError, ApiResult};
 
 /// The largest JSON body, in bytes, as the original's framework has it.
 pub const JSON_LIMIT_BYTES: usize = 100 * 1024;
+
+/// Some editors and libraries put it first; it means nothing in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A request body: its type, and the rules that are checked before the type is made.
 pub trait Validate: DeserializeOwned {
@@ -78,52 +83,41 @@ fn check_content(headers: &HeaderMap, is_empty: bool) -> ApiResult<()> {
 
 /// Parses and checks the bytes of a body; no bytes stand for an empty object.
 pub fn parse<T: Validate>(bytes: &[u8]) -> ApiResult<T> {
-    let bytes = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { bytes };
-    let mut object = match serde_json::from_slice::<Value>(bytes).map_err(malformed)? {
-        Value::Object(object) => object,
-        // The original's validator sees an array as an object with the keys 0, 1, …
-        Value::Array(items) => {
-            items.into_iter().enumerate().map(|(index, item)| (index.to_string(), item)).take(100).collect()
-        }
-        other => {
-            let first = other.to_string().chars().next().unwrap_or_default();
-            return Err(ApiError::bad_request(format!("Unexpected token '{first}' is not valid JSON")));
-        }
-    };
-    // Amounts are read from their decimal text, which a float would lose.
-    let raw: HashMap<String, Box<RawValue>> = serde_json::from_slice(bytes).unwrap_or_default();
-    let decimal_text = |name: &str| raw.get(name).map(|value| value.get().to_owned());
-    let messages = rules::check(&mut object, T::FIELDS, T::UNKNOWN, decimal_text);
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+    let text = std::str::from_utf8(bytes).map_err(|_| ApiError::bad_request("The body is not UTF-8"))?;
+    if let Some(sentence) = malformed::fault_of_start(text) {
+        return Err(ApiError::bad_request(sentence));
+    }
+    let members: Members = serde_json::from_str(text)
+        .map_err(|error| ApiError::bad_request(malformed::fault(text).unwrap_or_else(|| first_line(&error))))?;
+    let mut object = members.values().map_err(|message| ApiError::rules(vec![message]))?;
+    let messages = rules::check(&mut object, &members, T::FIELDS, T::UNKNOWN);
     if !messages.is_empty() {
         return Err(ApiError::rules(messages));
     }
-    make(object)
-}
-
-fn make<T: Validate>(object: Map<String, Value>) -> ApiResult<T> {
-    // Only reached when the table lets something through that the type does not take.
+    // Only fails when the table lets something through that the type does not take.
     serde_json::from_value(Value::Object(object)).map_err(|error| ApiError::bad_request(first_line(&error)))
-}
-
-fn malformed(error: serde_json::Error) -> ApiError {
-    if error.is_eof() {
-        return ApiError::bad_request("Unexpected end of JSON input");
-    }
-    ApiError::bad_request(format!("Unexpected token in JSON at line {} column {}", error.line(), error.column()))
 }
 
 fn first_line(error: &serde_json::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().chars().take(200).collect()
 }
 
-/// ISO 8601 or RFC 3339, between the years 1 and 9999; a date alone is midnight UTC, as JavaScript reads it.
+/// ISO 8601 or RFC 3339, between the years 1 and 9999. As JavaScript reads it: what is left out of a date is the first
+/// of January, at midnight, and the zone is UTC.
 pub fn parse_date(text: &str) -> Option<DateTime<Utc>> {
-    let parsed = DateTime::parse_from_rfc3339(text)
-        .map(|time| time.with_timezone(&Utc))
-        .or_else(|_| NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|date| NaiveDateTime::from(date).and_utc()))
-        .ok()?;
-    let year = chrono::Datelike::year(&parsed);
-    (1..=9999).contains(&year).then_some(parsed)
+    let (date, time) = text.split_once(['T', 't', ' ']).unwrap_or((text, "00:00Z"));
+    let date = match date.len() {
+        4 => format!("{date}-01-01"),
+        7 => format!("{date}-01"),
+        _ => date.to_owned(),
+    };
+    let (clock, zone) = time.split_at_checked(time.find(['Z', 'z', '+', '-']).unwrap_or(time.len()))?;
+    let seconds = if clock.len() == "00:00".len() { ":00" } else { "" };
+    let zone = if zone.is_empty() { "Z" } else { zone };
+    let parsed = DateTime::parse_from_rfc3339(&format!("{date}T{clock}{seconds}{zone}")).ok()?.with_timezone(&Utc);
+    (1..=9999).contains(&parsed.year()).then_some(parsed)
 }
 
 /// For `#[serde(deserialize_with)]` on dates that passed [`super::Rule::IsDate`].

@@ -3,6 +3,8 @@
 
 mod access;
 mod body;
+mod malformed;
+mod members;
 mod optional;
 mod params;
 mod rules;

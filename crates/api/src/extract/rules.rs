@@ -7,6 +7,8 @@ use freehunt_domain::money::Cents;
 use serde_json::{Map, Value};
 use uuid::{Uuid, Variant};
 
+use super::members::Members;
+
 /// A field of a request body.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
@@ -34,6 +36,16 @@ impl Field {
         Self { name, optional: true, nullable: false, rules }
     }
 
+    /// The same fields for a change: what is absent stays, but nothing that always has a value becomes `null`.
+    pub const fn partial<const N: usize>(mut fields: [Self; N]) -> [Self; N] {
+        let mut index = 0;
+        while index < N {
+            fields[index].optional = true;
+            index += 1;
+        }
+        fields
+    }
+
     /// Known and ignored: clients of the original send it.
     pub const fn ignored(name: &'static str) -> Self {
         Self { name, optional: true, nullable: true, rules: &[] }
@@ -52,13 +64,16 @@ pub enum Unknown {
 pub enum Rule {
     IsString,
     NotEmpty,
-    /// Not only white space.
+    /// Of a text: not only white space. A limit of this server's own, as are `Limit`, `OneOf` and those of lists: of
+    /// another type's faults the original's rules tell.
     NotBlank,
     Length(usize, usize),
     MinLength(usize),
     MaxLength(usize),
-    /// A limit of this server's own on a text; of another type's faults the original's rules tell.
+    /// Of a text.
     Limit(usize),
+    /// Of a text.
+    OneOf(&'static [&'static str]),
     IsEmail,
     IsUuid,
     IsEnum(&'static [&'static str]),
@@ -67,6 +82,8 @@ pub enum Rule {
     /// Of a number; beside a rule that asks for one.
     IsInteger,
     IsPositive,
+    /// Told as the original does, which refused 0 too.
+    IsPositiveOrZero,
     Min(f64),
     /// Of a number; beside a rule that asks for one.
     Max(f64),
@@ -77,6 +94,8 @@ pub enum Rule {
     IsArray,
     EachString,
     EachUuid,
+    /// Of a list: nothing but texts.
+    OnlyStrings,
     EachMaxLength(usize),
     MaxItems(usize),
     /// Exactly nine digits.
@@ -93,23 +112,26 @@ impl Rule {
         match self {
             Self::IsString => text.is_some(),
             Self::NotEmpty => !value.is_null() && text != Some(""),
-            Self::NotBlank => text.is_some_and(|text| !text.trim().is_empty()),
+            Self::NotBlank => text.is_none_or(|text| !text.trim().is_empty()),
             Self::Length(least, most) => characters.is_some_and(|count| (least..=most).contains(&count)),
             Self::MinLength(least) => characters.is_some_and(|count| count >= least),
             Self::MaxLength(most) => characters.is_some_and(|count| count <= most),
             Self::IsEmail => text.is_some_and(is_email),
             Self::IsUuid => text.is_some_and(is_body_uuid),
             Self::IsEnum(names) => text.is_some_and(|text| names.contains(&text)),
+            Self::OneOf(names) => text.is_none_or(|text| names.contains(&text)),
             Self::IsBoolean => value.is_boolean(),
             Self::IsNumber | Self::IsMoney => number.is_some_and(f64::is_finite),
             Self::Limit(most) => characters.is_none_or(|count| count <= most),
             Self::IsInteger => number.is_none_or(|number| number.fract() == 0.0 && number.abs() <= f64::from(i32::MAX)),
             Self::IsPositive => number.is_some_and(|number| number > 0.0),
+            Self::IsPositiveOrZero => number.is_some_and(|number| number >= 0.0),
             Self::Min(least) => number.is_some_and(|number| number >= least),
             Self::Max(most) => number.is_none_or(|number| number <= most),
             Self::IsDate | Self::IsIso8601 => text.is_some_and(|text| super::body::parse_date(text).is_some()),
             Self::IsArray => items.is_some(),
             Self::EachString => items.is_some_and(|items| items.iter().all(Value::is_string)),
+            Self::OnlyStrings => items.is_none_or(|items| items.iter().all(Value::is_string)),
             Self::EachUuid => {
                 items.is_some_and(|items| items.iter().all(|item| item.as_str().is_some_and(is_body_uuid)))
             }
@@ -121,6 +143,21 @@ impl Rule {
                 text.is_some_and(|text| text.len() == SIREN_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()))
             }
             Self::IsUrl => text.is_some_and(|text| url::Url::parse(text).is_ok()),
+        }
+    }
+
+    /// The value as the body's type takes it, where that is another than was sent; or what is wrong with it after all.
+    fn normal_form(self, field: &str, value: &Value, sent: Option<&str>) -> Option<Result<Value, String>> {
+        match self {
+            // Amounts are read from their decimal text, which a float would lose.
+            Self::IsMoney => {
+                let cents = sent.map(Cents::parse_euros)?;
+                let told = |error| format!("{field} must be an amount in euros: {error}");
+                Some(cents.map(|cents| Value::from(cents.0)).map_err(told))
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "the rule held: whole, and within i32")]
+            Self::IsInteger => value.as_f64().map(|number| Ok(Value::from(number as i64))),
+            _ => None,
         }
     }
 
@@ -136,24 +173,32 @@ impl Rule {
             }
             Self::IsEmail => format!("{field} must be an email"),
             Self::IsUuid => format!("{field} must be a UUID"),
-            Self::IsEnum(names) => format!("{field} must be one of the following values: {}", names.join(", ")),
+            Self::IsEnum(names) | Self::OneOf(names) => {
+                format!("{field} must be one of the following values: {}", names.join(", "))
+            }
             Self::IsBoolean => format!("{field} must be a boolean value"),
             Self::IsNumber => format!("{field} must be a number conforming to the specified constraints"),
             Self::IsInteger => format!("{field} must be an integer number"),
-            Self::IsPositive => format!("{field} must be a positive number"),
+            Self::IsPositive | Self::IsPositiveOrZero => format!("{field} must be a positive number"),
             Self::Min(least) => format!("{field} must not be less than {least}"),
             Self::Max(most) => format!("{field} must not be greater than {most}"),
             Self::IsMoney => format!("{field} must be a number conforming to the specified constraints"),
             Self::IsDate => format!("{field} must be a Date instance"),
             Self::IsIso8601 => format!("{field} must be a valid ISO 8601 date string"),
             Self::IsArray => format!("{field} must be an array"),
-            Self::EachString => format!("each value in {field} must be a string"),
+            Self::EachString | Self::OnlyStrings => format!("each value in {field} must be a string"),
             Self::EachUuid => format!("each value in {field} must be a UUID"),
             Self::EachMaxLength(most) => {
                 format!("each value in {field} must be shorter than or equal to {most} characters")
             }
             Self::MaxItems(most) => format!("{field} must contain no more than {most} elements"),
             Self::IsSiren if is_shorter(value, SIREN_DIGITS) => Self::MinLength(SIREN_DIGITS).text(field, value),
+            // The original's rule has no upper end, and its text says so.
+            Self::IsSiren if !value.is_string() => {
+                format!(
+                    "{field} must be longer than or equal to {SIREN_DIGITS} and shorter than or equal to undefined characters"
+                )
+            }
             Self::IsSiren => format!("{field} must be exactly {SIREN_DIGITS} digits"),
             Self::IsUrl => format!("{field} must be a URL address"),
         }
@@ -166,6 +211,7 @@ const SIREN_DIGITS: usize = 9;
 fn is_shorter(value: &Value, least: usize) -> bool {
     match value {
         Value::String(text) => text.encode_utf16().count() < least,
+        Value::Array(items) => items.len() < least,
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::Null | Value::Bool(false) => true,
         _ => false,
@@ -174,7 +220,11 @@ fn is_shorter(value: &Value, least: usize) -> bool {
 
 /// The original counts code points for the rule and UTF-16 units for its text.
 fn length_text(field: &str, value: &Value, least: usize, most: usize) -> String {
-    let is_longer = value.as_str().is_some_and(|text| text.encode_utf16().count() > most);
+    let is_longer = match value {
+        Value::String(text) => text.encode_utf16().count() > most,
+        Value::Array(items) => items.len() > most,
+        _ => false,
+    };
     if is_shorter(value, least) {
         format!("{field} must be longer than or equal to {least} characters")
     } else if is_longer {
@@ -184,33 +234,23 @@ fn length_text(field: &str, value: &Value, least: usize, most: usize) -> String 
     }
 }
 
-/// Checks `object` against `fields`; returns every text, unknown properties first. Optional fields that are `null`
-/// are taken out, and money becomes cents read from `decimal_text(field)`.
-pub fn check(
-    object: &mut Map<String, Value>,
-    fields: &[Field],
-    unknown: Unknown,
-    decimal_text: impl Fn(&str) -> Option<String>,
-) -> Vec<String> {
+/// Checks `object`, made of `members`, against `fields`; returns every text, unknown properties first. Optional fields
+/// that are `null` are taken out, money becomes cents, and whole numbers lose their fraction part.
+pub fn check(object: &mut Map<String, Value>, members: &Members, fields: &[Field], unknown: Unknown) -> Vec<String> {
     let mut messages = Vec::new();
     if unknown == Unknown::Refuse {
-        let extra = object.keys().filter(|name| !fields.iter().any(|field| field.name == name.as_str()));
+        let names = members.names();
+        let extra = names.into_iter().filter(|name| !fields.iter().any(|field| field.name == *name));
         messages.extend(extra.map(|name| format!("property {} should not exist", printable(name))));
-    } else {
-        object.retain(|name, _| fields.iter().any(|field| field.name == name));
     }
+    object.retain(|name, _| fields.iter().any(|field| field.name == name));
     for field in fields {
-        check_field(object, field, &decimal_text, &mut messages);
+        check_field(object, field, members, &mut messages);
     }
     messages
 }
 
-fn check_field(
-    object: &mut Map<String, Value>,
-    field: &Field,
-    decimal_text: &impl Fn(&str) -> Option<String>,
-    messages: &mut Vec<String>,
-) {
+fn check_field(object: &mut Map<String, Value>, field: &Field, members: &Members, messages: &mut Vec<String>) {
     let absent = object.get(field.name).is_none_or(|value| field.nullable && value.is_null());
     if field.optional && (absent || field.rules.is_empty()) {
         object.remove(field.name);
@@ -222,14 +262,20 @@ fn check_field(
     if contains_nul(value) {
         messages.push(format!("{} must not contain null characters", field.name));
     }
-    let is_money = field.rules.iter().any(|rule| matches!(rule, Rule::IsMoney));
-    if is_money && messages.len() == before {
-        let text = decimal_text(field.name).unwrap_or_else(|| value.to_string());
-        match Cents::parse_euros(&text) {
-            Ok(cents) => {
-                object.insert(field.name.to_owned(), Value::from(cents.0));
+    if messages.len() > before {
+        return;
+    }
+    for rule in field.rules {
+        match rule.normal_form(field.name, value, members.text(field.name)) {
+            None => {}
+            Some(Ok(value)) => {
+                object.insert(field.name.to_owned(), value);
+                return;
             }
-            Err(error) => messages.push(format!("{} must be an amount in euros: {error}", field.name)),
+            Some(Err(message)) => {
+                messages.push(message);
+                return;
+            }
         }
     }
 }
@@ -244,7 +290,7 @@ fn contains_nul(value: &Value) -> bool {
 }
 
 /// A property's name is echoed in the answer; keep it short and on one line.
-fn printable(name: &str) -> String {
+pub(super) fn printable(name: &str) -> String {
     name.chars().filter(|character| !character.is_control()).take(100).collect()
 }
 
@@ -274,7 +320,8 @@ pub fn is_email(text: &str) -> bool {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
                 && label.chars().all(|character| character.is_alphanumeric() || character == '-')
-        });
+        })
+        && domain.rsplit('.').next().is_some_and(is_top_level);
     let local_fits = !local.is_empty()
         && local.len() <= 64
         && !local.starts_with('.')
@@ -282,4 +329,9 @@ pub fn is_email(text: &str) -> bool {
         && !local.contains("..")
         && local.chars().all(|character| character.is_alphanumeric() || "!#$%&'*+/=?^_`{|}~.-".contains(character));
     text.len() <= 254 && domain_fits && local_fits
+}
+
+/// At least two letters, or a name in Punycode.
+fn is_top_level(label: &str) -> bool {
+    label.starts_with("xn--") || label.chars().count() >= 2 && label.chars().all(char::is_alphabetic)
 }

@@ -63,7 +63,7 @@ impl Validate for UpdateCheckpoint {
         Field::not_null("date", &[Rule::IsDate]),
         Field::not_null("status", &[Rule::IsEnum(CheckpointStatus::NAMES)]),
         Field::optional("jobPostingId", &[Rule::IsUuid]),
-        Field::ignored("quoteId"),
+        Field::optional("quoteId", &[Rule::IsUuid]),
         Field::not_null("amount", &[Rule::IsPositive, Rule::IsMoney]),
     ];
 }

@@ -8,10 +8,13 @@ use serde::Deserialize;
 
 use crate::extract::{Field, Rule, Validate};
 
-const NAME: &[Rule] = &[Rule::IsString, Rule::Limit(200)];
-const DESCRIPTION: &[Rule] = &[Rule::IsString, Rule::Limit(20_000)];
-const ADDRESS: &[Rule] = &[Rule::IsString, Rule::Limit(200)];
-const SIREN: &[Rule] = &[Rule::IsSiren, Rule::IsString];
+const FIELDS: [Field; 5] = [
+    Field::required("name", &[Rule::IsString, Rule::Limit(200)]),
+    Field::required("description", &[Rule::IsString, Rule::Limit(20_000)]),
+    Field::required("address", &[Rule::IsString, Rule::Limit(200)]),
+    Field::required("siren", &[Rule::IsSiren, Rule::IsString]),
+    Field::required("userId", &[Rule::IsUuid]),
+];
 
 /// A company to make.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -31,13 +34,7 @@ pub struct CreateCompany {
 }
 
 impl Validate for CreateCompany {
-    const FIELDS: &'static [Field] = &[
-        Field::required("name", NAME),
-        Field::required("description", DESCRIPTION),
-        Field::required("address", ADDRESS),
-        Field::required("siren", SIREN),
-        Field::required("userId", &[Rule::IsUuid]),
-    ];
+    const FIELDS: &'static [Field] = &FIELDS;
 }
 
 impl From<CreateCompany> for NewCompany {
@@ -64,13 +61,7 @@ pub struct UpdateCompany {
 }
 
 impl Validate for UpdateCompany {
-    const FIELDS: &'static [Field] = &[
-        Field::not_null("name", NAME),
-        Field::not_null("description", DESCRIPTION),
-        Field::not_null("address", ADDRESS),
-        Field::not_null("siren", SIREN),
-        Field::optional("userId", &[Rule::IsUuid]),
-    ];
+    const FIELDS: &'static [Field] = &Field::partial(FIELDS);
 }
 
 impl From<UpdateCompany> for CompanyChanges {

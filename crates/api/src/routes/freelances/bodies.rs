@@ -14,7 +14,7 @@ const SHORT_TEXT: &[Rule] = &[Rule::IsString, Rule::Limit(200)];
 /// Euros a day; the upper limit is far above any real rate.
 const DAILY_RATE: &[Rule] = &[Rule::IsPositive, Rule::Max(1_000_000.0)];
 /// Years; the client sends 0 for beginners.
-const SENIORITY: &[Rule] = &[Rule::Min(0.0), Rule::IsInteger];
+const SENIORITY: &[Rule] = &[Rule::IsPositiveOrZero, Rule::IsInteger];
 const SKILL_IDS: &[Rule] = &[Rule::EachUuid, Rule::IsArray, Rule::MaxItems(100)];
 
 /// A profile to make.
@@ -31,8 +31,8 @@ pub struct CreateFreelance {
     #[schema(example = 450.5)]
     average_daily_rate: f64,
     /// Whole years.
-    #[schema(example = 5, minimum = 0, value_type = i32)]
-    seniority: f64,
+    #[schema(example = 5, minimum = 0)]
+    seniority: i32,
     #[schema(example = "Paris", max_length = 200)]
     location: String,
     /// At most 100 skills that exist.
@@ -60,12 +60,6 @@ impl Validate for CreateFreelance {
     ];
 }
 
-/// Whole, and within `i32`, by [`Rule::IsInteger`]; JSON may still write it as `5.0`.
-#[expect(clippy::cast_possible_truncation, reason = "checked by the table of fields")]
-fn whole(seniority: f64) -> i32 {
-    seniority as i32
-}
-
 impl From<CreateFreelance> for NewFreelance {
     fn from(body: CreateFreelance) -> Self {
         Self {
@@ -73,7 +67,7 @@ impl From<CreateFreelance> for NewFreelance {
             last_name: body.last_name,
             job_title: body.job_title,
             average_daily_rate: body.average_daily_rate,
-            seniority: whole(body.seniority),
+            seniority: body.seniority,
             location: body.location,
             skill_ids: body.skill_ids,
         }
@@ -94,8 +88,8 @@ pub struct UpdateFreelance {
     #[schema(example = 450.5)]
     average_daily_rate: Option<f64>,
     /// Whole years.
-    #[schema(example = 5, minimum = 0, value_type = Option<i32>)]
-    seniority: Option<f64>,
+    #[schema(example = 5, minimum = 0)]
+    seniority: Option<i32>,
     #[schema(example = "Paris", max_length = 200)]
     location: Option<String>,
     /// All skills from now on, at most 100 that exist.
@@ -125,7 +119,7 @@ impl From<UpdateFreelance> for FreelanceChanges {
             last_name: body.last_name,
             job_title: body.job_title,
             average_daily_rate: body.average_daily_rate,
-            seniority: body.seniority.map(whole),
+            seniority: body.seniority,
             location: body.location,
             skill_ids: body.skill_ids,
             stripe_account_id: body.stripe_account_id,
@@ -154,11 +148,11 @@ pub struct SearchFreelances {
     #[schema(example = 10)]
     max_seniority: Option<f64>,
     /// How many to leave out.
-    #[schema(example = 0, minimum = 0, default = 0, value_type = Option<i32>)]
-    skip: Option<f64>,
+    #[schema(example = 0, minimum = 0, default = 0)]
+    skip: Option<i32>,
     /// How many to answer.
-    #[schema(example = 10, minimum = 1, maximum = 100, default = 10, value_type = Option<i32>)]
-    take: Option<f64>,
+    #[schema(example = 10, minimum = 1, maximum = 100, default = 10)]
+    take: Option<i32>,
 }
 
 const FROM_ZERO: &[Rule] = &[Rule::Min(0.0), Rule::IsNumber];
@@ -167,7 +161,7 @@ impl Validate for SearchFreelances {
     const FIELDS: &'static [Field] = &[
         Field::optional("query", &[Rule::IsString]),
         Field::optional("jobTitle", &[Rule::IsString]),
-        Field::optional("skillNames", &[Rule::IsArray, Rule::MaxItems(100)]),
+        Field::optional("skillNames", &[Rule::IsArray, Rule::OnlyStrings, Rule::MaxItems(100)]),
         Field::optional("minDailyRate", FROM_ZERO),
         Field::optional("maxDailyRate", FROM_ZERO),
         Field::optional("minSeniority", FROM_ZERO),
@@ -187,8 +181,8 @@ impl From<SearchFreelances> for FreelanceSearch {
             max_daily_rate: body.max_daily_rate,
             min_seniority: body.min_seniority,
             max_seniority: body.max_seniority,
-            skip: body.skip.map_or(0, |skip| i64::from(whole(skip))),
-            take: body.take.map_or(10, |take| i64::from(whole(take))),
+            skip: body.skip.map_or(0, i64::from),
+            take: body.take.map_or(10, i64::from),
         }
     }
 }

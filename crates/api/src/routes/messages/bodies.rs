@@ -37,7 +37,8 @@ impl Validate for CreateMessage {
         Field::required("conversationId", &[Rule::IsUuid]),
         Field::optional("receiverId", &[Rule::IsUuid]),
         Field::optional("senderId", &[Rule::IsUuid]),
-        Field::ignored("projectId"),
+        // Checked and dropped: the conversation knows its project.
+        Field::optional("projectId", &[Rule::IsUuid]),
     ];
 }
 
