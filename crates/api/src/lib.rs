@@ -70,7 +70,7 @@ fn add_layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         .layer(CatchPanicLayer::custom(layers::catch_panics))
         .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, state.config.http.request_timeout))
         .layer(layers::cors(&state.allowed_origins))
-        .layer(middleware::from_fn(layers::answer_preflights_with_204))
+        .layer(middleware::from_fn(layers::answer_options_with_204))
         .layer(middleware::from_fn_with_state(state.clone(), layers::add_security_headers))
         .layer(middleware::from_fn(observe))
         .layer(PropagateRequestIdLayer::x_request_id())

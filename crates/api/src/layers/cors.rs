@@ -18,12 +18,11 @@ pub fn cors(allowed_origins: &[String]) -> CorsLayer {
         .expose_headers([header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
 }
 
-/// A preflight has no content, and says so, as the original does.
-pub async fn answer_preflights_with_204(request: Request, next: Next) -> Response {
-    let is_preflight =
-        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+/// A preflight, and any other `OPTIONS`, has no content, and says so, as the original does.
+pub async fn answer_options_with_204(request: Request, next: Next) -> Response {
+    let is_options = request.method() == Method::OPTIONS;
     let mut response = next.run(request).await;
-    if is_preflight && response.status() == StatusCode::OK {
+    if is_options && response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::NO_CONTENT;
     }
     response

@@ -1,4 +1,4 @@
-//! Security headers of every answer.
+//! Headers of every answer: what protects browsers, and the charset that the original names with its JSON.
 
 use axum::{
     extract::{Request, State},
@@ -14,6 +14,7 @@ const HEADERS: [(HeaderName, &str); 3] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::REFERRER_POLICY, "no-referrer"),
 ];
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// A route may set its own policy (the documentation pages do); everything else gets the strict one.
@@ -22,6 +23,9 @@ pub async fn add_security_headers(State(state): State<AppState>, request: Reques
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json") {
+        headers.insert(header::CONTENT_TYPE, JSON);
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     if public_scheme_is_https(&state) {

@@ -7,7 +7,7 @@ mod headers;
 mod normalize;
 mod panics;
 
-pub use cors::{answer_preflights_with_204, cors};
+pub use cors::{answer_options_with_204, cors};
 pub use csrf::refuse_foreign_origins;
 pub use etag::add_etag;
 pub use headers::{add_security_headers, public_scheme_is_https};
