@@ -33,7 +33,7 @@ pub struct PostingCompany {
 pub struct JobPostingWithRelations {
     pub posting: JobPosting,
     pub company: PostingCompany,
-    /// In the order of their names.
+    /// Oldest first.
     pub skills: Vec<Skill>,
     /// In the order of their dates.
     pub checkpoints: Vec<Checkpoint>,

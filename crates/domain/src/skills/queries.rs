@@ -56,8 +56,8 @@ pub async fn count_skills(connection: &mut PgConnection, ids: &[Uuid]) -> Result
         .await
 }
 
-/// The skills of several postings or profiles at once, each with the id of the row it belongs to, in the order of
-/// their names.
+/// The skills of several postings or profiles at once, each with the id of the row it belongs to, oldest skills
+/// first.
 #[derive(Clone, Debug)]
 pub struct LinkedSkill {
     pub of: Uuid,
@@ -95,7 +95,7 @@ pub async fn list_job_posting_skills(
                   coalesce(s."aliases", '{}') AS "aliases!", s."type" AS "type: SkillType",
                   s."createdAt" AS "created_at: Timestamp", s."updatedAt" AS "updated_at: Timestamp"
            FROM "_JobPostingToSkill" link JOIN "Skill" s ON s."id" = link."B"
-           WHERE link."A" = ANY($1) ORDER BY s."name""#,
+           WHERE link."A" = ANY($1) ORDER BY s."createdAt", s."id""#,
         job_posting_ids
     )
 }
@@ -110,7 +110,7 @@ pub async fn list_freelance_skills(
                   coalesce(s."aliases", '{}') AS "aliases!", s."type" AS "type: SkillType",
                   s."createdAt" AS "created_at: Timestamp", s."updatedAt" AS "updated_at: Timestamp"
            FROM "_FreelanceToSkill" link JOIN "Skill" s ON s."id" = link."B"
-           WHERE link."A" = ANY($1) ORDER BY s."name""#,
+           WHERE link."A" = ANY($1) ORDER BY s."createdAt", s."id""#,
         freelance_ids
     )
 }
