@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use freehunt_domain::{
@@ -96,6 +96,11 @@ impl ApiError {
         Self { error: Cow::Borrowed("NotFoundDependency"), ..Self::not_found(message) }
     }
 
+    /// A row to change or to delete, by the request's method, that is not there.
+    pub fn missing_row(method: &Method) -> Self {
+        Self::missing_dependency(if *method == Method::DELETE { NOTHING_TO_DELETE } else { NOTHING_TO_UPDATE })
+    }
+
     pub fn too_many_requests(retry_after_seconds: u32) -> Self {
         Self {
             retry_after_seconds: Some(retry_after_seconds),
@@ -130,6 +135,10 @@ impl ApiError {
         }
     }
 }
+
+/// The texts of a row that is not there, as the original's database layer words them.
+pub const NOTHING_TO_UPDATE: &str = "Record to update not found.";
+pub const NOTHING_TO_DELETE: &str = "Record to delete does not exist.";
 
 /// The text of a missing session, as the original words it.
 pub const NO_SESSION: &str = "Cookie de session Authentik non trouvé";

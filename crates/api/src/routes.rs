@@ -14,6 +14,7 @@ pub mod job_posting_payments;
 pub mod job_postings;
 pub mod messages;
 pub mod oidc;
+pub mod profiles;
 pub mod projects;
 pub mod skills;
 pub mod stripe;

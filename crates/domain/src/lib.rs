@@ -22,6 +22,7 @@ pub mod messages;
 pub mod money;
 pub mod payments;
 pub mod policy;
+pub mod profiles;
 pub mod projects;
 pub mod retry;
 pub mod schema;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::upload::key_of_url;
 use crate::{
-    error::{ApiError, ApiResult, ErrorBody},
+    error::{ApiError, ApiResult, ErrorBody, NOTHING_TO_DELETE},
     extract::{Access, Allowed, Created, Field, MaybeJson, PathId, Rule, Session, ValidBody, Validate},
     state::AppState,
 };
@@ -39,9 +39,9 @@ pub struct CreateDocument {
 
 impl Validate for CreateDocument {
     const FIELDS: &'static [Field] = &[
-        Field::required("name", &[Rule::IsString, Rule::NotEmpty]),
-        Field::required("type", &[Rule::IsEnum(&["AVATAR"])]),
-        Field::required("url", &[Rule::IsString, Rule::NotEmpty, Rule::Limit(2000)]),
+        Field::required("name", &[Rule::IsString, Rule::NotBlank]),
+        Field::required("type", &[Rule::IsString, Rule::OneOf(&["AVATAR"])]),
+        Field::required("url", &[Rule::IsString, Rule::NotBlank, Rule::Limit(2000)]),
         Field::optional("userId", &[Rule::IsUuid]),
         Field::ignored("freelanceId"),
         Field::ignored("invoiceId"),
@@ -132,7 +132,7 @@ impl Access for OwnDocument {
 }
 
 fn no_such_document() -> ApiError {
-    ApiError::missing_dependency("Record to delete does not exist.")
+    ApiError::missing_dependency(NOTHING_TO_DELETE)
 }
 
 /// Shows an uploaded picture as one's avatar. May be repeated: there is one avatar a user.

@@ -13,12 +13,9 @@ use serde::Deserialize;
 
 use self::views::{CheckpointView, PartyCheckpoint};
 use crate::{
-    error::{ApiError, ApiResult, ErrorBody},
+    error::{ApiError, ApiResult, ErrorBody, NOTHING_TO_DELETE},
     extract::{Allowed, ClientAddress, Created, Field, Rule, Session, ValidBody, Validate},
-    routes::job_postings::{
-        access::{CheckpointToView, OwnedCheckpoint, OwnedJobPosting, VisibleJobPosting},
-        bodies,
-    },
+    routes::job_postings::access::{CheckpointToView, OwnedCheckpoint, OwnedJobPosting, VisibleJobPosting},
     state::AppState,
 };
 
@@ -27,11 +24,9 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub struct CreateCheckpoint {
     /// At most 200 characters.
-    #[serde(deserialize_with = "bodies::name")]
     #[schema(example = "Maquette", max_length = 200)]
     name: String,
     /// At most 20 000 characters.
-    #[serde(deserialize_with = "bodies::description")]
     #[schema(example = "Maquettes des cinq écrans", max_length = 20_000)]
     description: String,
     #[serde(deserialize_with = "crate::extract::date")]
@@ -48,8 +43,8 @@ pub struct CreateCheckpoint {
 
 impl Validate for CreateCheckpoint {
     const FIELDS: &'static [Field] = &[
-        Field::required("name", &[Rule::IsString]),
-        Field::required("description", &[Rule::IsString]),
+        Field::required("name", &[Rule::IsString, Rule::Limit(200)]),
+        Field::required("description", &[Rule::IsString, Rule::Limit(20_000)]),
         Field::required("date", &[Rule::IsDate]),
         Field::required("status", &[Rule::IsEnum(CheckpointStatus::NAMES)]),
         Field::required("jobPostingId", &[Rule::IsUuid]),
@@ -77,7 +72,7 @@ impl From<CreateCheckpointError> for ApiError {
 impl From<DeleteCheckpointError> for ApiError {
     fn from(error: DeleteCheckpointError) -> Self {
         match error {
-            DeleteCheckpointError::Gone => Self::missing_dependency("Record to delete does not exist."),
+            DeleteCheckpointError::Gone => Self::missing_dependency(NOTHING_TO_DELETE),
             DeleteCheckpointError::Frozen => Self::conflict(FROZEN),
             DeleteCheckpointError::Referenced => Self::conflict("This checkpoint is still referred to"),
             DeleteCheckpointError::Database(error) => error.into(),

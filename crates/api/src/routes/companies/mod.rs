@@ -4,13 +4,13 @@ mod access;
 mod bodies;
 mod views;
 
-use access::{CompanyCreator, OwnedCompany, VisibleCompany};
-pub use access::{NOTHING_TO_DELETE, NOTHING_TO_UPDATE, OwnUserPath, assert_self, missing_text};
+use access::VisibleCompany;
 use axum::{extract::State, response::Json};
 use bodies::{CreateCompany, UpdateCompany};
 use freehunt_domain::{
-    companies::{self, DeleteCompanyError, queries},
+    companies::{Company, queries},
     ids::{CompanyId, UserId},
+    profiles::{self, ProfileId},
     users,
 };
 use sqlx::PgConnection;
@@ -18,24 +18,17 @@ pub use views::ProfileOwner;
 use views::{CompanyView, OwnCompany};
 
 use crate::{
-    error::{ApiError, ApiResult, ErrorBody},
+    error::{ApiError, ApiResult, ErrorBody, NOTHING_TO_UPDATE},
     extract::{Allowed, AllowedBody, ClientAddress, Created, MaybeJson, Session},
-    routes::closed,
+    routes::{
+        closed,
+        profiles::{OwnUserPath, OwnedProfile, ProfileCreator, assert_self},
+    },
     state::AppState,
 };
 
-impl From<DeleteCompanyError> for ApiError {
-    fn from(error: DeleteCompanyError) -> Self {
-        match error {
-            DeleteCompanyError::NotFound => Self::missing_dependency(NOTHING_TO_DELETE),
-            DeleteCompanyError::InUse => Self::conflict("The company still has job postings or projects"),
-            DeleteCompanyError::Database(error) => error.into(),
-        }
-    }
-}
-
 /// The company as its owner sees it.
-async fn own_view(connection: &mut PgConnection, company: companies::Company) -> ApiResult<OwnCompany> {
+async fn own_view(connection: &mut PgConnection, company: Company) -> ApiResult<OwnCompany> {
     let user = users::queries::find_user(connection, company.user_id).await?.ok_or(sqlx::Error::RowNotFound)?;
     Ok(OwnCompany::new(company, user))
 }
@@ -51,7 +44,7 @@ async fn own_view(connection: &mut PgConnection, company: companies::Company) ->
         (status = 503, description = "The session cannot be confirmed now", body = ErrorBody)))]
 pub async fn create_company(
     State(state): State<AppState>,
-    AllowedBody(CompanyCreator(session), body): AllowedBody<CompanyCreator, CreateCompany>,
+    AllowedBody(ProfileCreator { session, .. }, body): AllowedBody<ProfileCreator<Company>, CreateCompany>,
 ) -> ApiResult<Created<OwnCompany>> {
     assert_self(&session, body.user_id)?;
     session.require_confirmed()?;
@@ -95,14 +88,14 @@ pub async fn get_company(
         (status = 503, description = "The session cannot be confirmed now", body = ErrorBody)))]
 pub async fn update_company(
     State(state): State<AppState>,
-    AllowedBody(owned, body): AllowedBody<OwnedCompany, UpdateCompany>,
+    AllowedBody(owned, body): AllowedBody<OwnedProfile<Company>, UpdateCompany>,
 ) -> ApiResult<Json<OwnCompany>> {
     if let Some(user_id) = body.user_id {
         assert_self(&owned.session, user_id)?;
     }
     owned.session.require_confirmed()?;
     let mut connection = state.pool.acquire().await?;
-    let company = queries::update_company(&mut connection, owned.company.id, &body.into()).await?;
+    let company = queries::update_company(&mut connection, owned.profile.id, &body.into()).await?;
     let company = company.ok_or_else(|| ApiError::missing_dependency(NOTHING_TO_UPDATE))?;
     Ok(Json(own_view(&mut connection, company).await?))
 }
@@ -120,13 +113,13 @@ pub async fn update_company(
 pub async fn delete_company(
     State(state): State<AppState>,
     ClientAddress(address): ClientAddress,
-    Allowed(owned): Allowed<OwnedCompany>,
+    Allowed(owned): Allowed<OwnedProfile<Company>>,
 ) -> ApiResult<Json<OwnCompany>> {
     owned.session.require_confirmed()?;
     let actor = owned.session.audit_actor();
-    companies::delete(&state.pool, owned.company.id, actor, Some(address.to_string())).await?;
+    profiles::delete(&state.pool, ProfileId::Company(owned.profile.id), actor, Some(address.to_string())).await?;
     let mut connection = state.pool.acquire().await?;
-    Ok(Json(own_view(&mut connection, owned.company).await?))
+    Ok(Json(own_view(&mut connection, owned.profile).await?))
 }
 
 /// The session's own company; an empty body when there is none.

@@ -1,15 +1,14 @@
 //! `/freelances`: the profiles of users with the role FREELANCE, and their public search.
 
-mod access;
 mod bodies;
 pub mod views;
 
-use access::{FreelanceCreator, OwnedFreelance};
 use axum::{extract::State, response::Json};
 use bodies::{CreateFreelance, SearchFreelances, UpdateFreelance};
 use freehunt_domain::{
-    freelances::{self, DeleteFreelanceError, Freelance, SaveFreelanceError, queries},
+    freelances::{self, Freelance, SaveFreelanceError, queries},
     ids::{FreelanceId, UserId},
+    profiles::{self, ProfileId},
     skills::{
         Skill,
         queries::{list_freelance_skills, skills_of},
@@ -20,11 +19,11 @@ use sqlx::PgConnection;
 use views::{FreelancePage, FreelanceView, OwnFreelance};
 
 use crate::{
-    error::{ApiError, ApiResult, ErrorBody},
+    error::{ApiError, ApiResult, ErrorBody, NOTHING_TO_UPDATE},
     extract::{Allowed, AllowedBody, ClientAddress, Created, MaybeSession, PathId, Session, ValidBody},
     routes::{
         closed,
-        companies::{NOTHING_TO_DELETE, NOTHING_TO_UPDATE, OwnUserPath, assert_self},
+        profiles::{OwnUserPath, OwnedProfile, ProfileCreator, assert_self},
     },
     state::AppState,
 };
@@ -40,16 +39,6 @@ impl From<SaveFreelanceError> for ApiError {
                 Self::forbidden("The Stripe account can only be changed by connecting it at Stripe")
             }
             SaveFreelanceError::Database(error) => error.into(),
-        }
-    }
-}
-
-impl From<DeleteFreelanceError> for ApiError {
-    fn from(error: DeleteFreelanceError) -> Self {
-        match error {
-            DeleteFreelanceError::NotFound => Self::missing_dependency(NOTHING_TO_DELETE),
-            DeleteFreelanceError::InUse => Self::conflict("The freelance still has applications or projects"),
-            DeleteFreelanceError::Database(error) => error.into(),
         }
     }
 }
@@ -79,7 +68,7 @@ pub async fn own_view(connection: &mut PgConnection, freelance: Freelance) -> Ap
         (status = 503, description = "The session cannot be confirmed now", body = ErrorBody)))]
 pub async fn create_freelance(
     State(state): State<AppState>,
-    AllowedBody(FreelanceCreator(session), body): AllowedBody<FreelanceCreator, CreateFreelance>,
+    AllowedBody(ProfileCreator { session, .. }, body): AllowedBody<ProfileCreator<Freelance>, CreateFreelance>,
 ) -> ApiResult<Created<OwnFreelance>> {
     assert_self(&session, body.user_id)?;
     session.require_confirmed()?;
@@ -125,10 +114,10 @@ pub async fn get_freelance(
         (status = 503, description = "The session cannot be confirmed now", body = ErrorBody)))]
 pub async fn update_freelance(
     State(state): State<AppState>,
-    AllowedBody(owned, body): AllowedBody<OwnedFreelance, UpdateFreelance>,
+    AllowedBody(owned, body): AllowedBody<OwnedProfile<Freelance>, UpdateFreelance>,
 ) -> ApiResult<Json<OwnFreelance>> {
     owned.session.require_confirmed()?;
-    let freelance = freelances::update(&state.pool, owned.freelance.id, &body.into()).await?;
+    let freelance = freelances::update(&state.pool, owned.profile.id, &body.into()).await?;
     let mut connection = state.pool.acquire().await?;
     Ok(Json(own_view(&mut connection, freelance).await?))
 }
@@ -146,14 +135,15 @@ pub async fn update_freelance(
 pub async fn delete_freelance(
     State(state): State<AppState>,
     ClientAddress(address): ClientAddress,
-    Allowed(owned): Allowed<OwnedFreelance>,
+    Allowed(owned): Allowed<OwnedProfile<Freelance>>,
 ) -> ApiResult<Json<OwnFreelance>> {
     owned.session.require_confirmed()?;
-    let OwnedFreelance { freelance, session } = owned;
+    let OwnedProfile { profile: freelance, session } = owned;
     let mut connection = state.pool.acquire().await?;
     let view = own_view(&mut connection, freelance.clone()).await?;
     drop(connection);
-    freelances::delete(&state.pool, freelance.id, session.audit_actor(), Some(address.to_string())).await?;
+    let profile = ProfileId::Freelance(freelance.id);
+    profiles::delete(&state.pool, profile, session.audit_actor(), Some(address.to_string())).await?;
     Ok(Json(view))
 }
 

@@ -16,7 +16,7 @@ use freehunt_domain::{
 use sqlx::PgConnection;
 
 use crate::{
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, NOTHING_TO_DELETE},
     extract::{Access, MaybeSession, PathId, Session},
     state::AppState,
 };
@@ -52,6 +52,15 @@ impl Audience {
 /// The same for a posting that does not exist and for one that must look so.
 fn hidden(id: JobPostingId) -> String {
     format!("Annonce avec l'ID {id} introuvable")
+}
+
+/// As [`hidden`], in the words that the original has for it on the path of the request.
+fn hidden_on(path: &str, id: JobPostingId) -> String {
+    match path.rsplit('/').next() {
+        Some("cancel") => "Job posting not found".to_owned(),
+        Some("publish") => "Annonce introuvable".to_owned(),
+        _ => hidden(id),
+    }
 }
 
 const NOT_OWNER: &str =
@@ -101,13 +110,22 @@ pub struct OwnedJobPosting {
 impl OwnedJobPosting {
     /// For a posting that a body names; `None` when it does not exist.
     pub async fn find(connection: &mut PgConnection, session: Session, id: JobPostingId) -> ApiResult<Option<Self>> {
+        Self::load(connection, session, id, hidden(id)).await
+    }
+
+    async fn load(
+        connection: &mut PgConnection,
+        session: Session,
+        id: JobPostingId,
+        hidden: String,
+    ) -> ApiResult<Option<Self>> {
         let Some((job_posting, facts)) = queries::find_facts(connection, id, Some(session.user_id)).await? else {
             return Ok(None);
         };
         match policy::job_posting(Some(session.actor()), JobPostingAction::Manage, &facts) {
             Decision::Forbidden => Err(ApiError::forbidden(NOT_OWNER)),
             decision => {
-                ApiError::check(decision, hidden(id))?;
+                ApiError::check(decision, hidden)?;
                 Ok(Some(Self { job_posting, session }))
             }
         }
@@ -115,17 +133,19 @@ impl OwnedJobPosting {
 }
 
 impl Access for OwnedJobPosting {
-    type Claim = (Session, JobPostingId);
+    /// With the text for a posting that must look absent.
+    type Claim = (Session, JobPostingId, String);
 
     async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
         let session = Session::from_request_parts(parts, state).await?;
         let PathId(id) = PathId::from_request_parts(parts, state).await?;
-        Ok((session, id))
+        Ok((session, id, hidden_on(parts.uri.path(), id)))
     }
 
-    async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+    async fn grant((session, id, hidden): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let mut connection = state.pool.acquire().await?;
-        Self::find(&mut connection, session, id).await?.ok_or_else(|| ApiError::not_found(hidden(id)))
+        let found = Self::load(&mut connection, session, id, hidden.clone()).await?;
+        found.ok_or_else(|| ApiError::not_found(hidden))
     }
 }
 
@@ -139,7 +159,8 @@ impl Access for JobPostingToViewProject {
     type Claim = (Session, JobPostingId);
 
     async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
-        OwnedJobPosting::claim(parts, state).await
+        let (session, id, _) = OwnedJobPosting::claim(parts, state).await?;
+        Ok((session, id))
     }
 
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
@@ -189,7 +210,7 @@ fn no_checkpoint() -> ApiError {
 
 /// The same where the original deletes.
 fn nothing_to_delete() -> ApiError {
-    ApiError::missing_dependency("Record to delete does not exist.")
+    ApiError::missing_dependency(NOTHING_TO_DELETE)
 }
 
 /// A checkpoint with its posting's facts, when the policy allows `action`.

@@ -1,11 +1,14 @@
 //! Permission on messages.
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{Method, request::Parts},
+};
 use freehunt_domain::{
     conversations,
     ids::MessageId,
     messages::{Message, queries},
-    policy::{self, MessageAction},
+    policy::{self, Decision, MessageAction},
 };
 
 use crate::{
@@ -14,25 +17,33 @@ use crate::{
     state::AppState,
 };
 
-/// The same for a message that does not exist and for one that must look so.
-pub const NO_MESSAGE: &str = "Message not found";
+/// With the method, which words a message that is not there.
+type ById = (Session, MessageId, Method);
 
-type ById = (Session, MessageId);
+/// The same for a message that does not exist and for one that must look so.
+fn no_message(method: &Method) -> ApiError {
+    match *method {
+        Method::GET => ApiError::not_found("Message not found"),
+        _ => ApiError::missing_row(method),
+    }
+}
 
 async fn claim_by_id(parts: &mut Parts, state: &AppState) -> ApiResult<ById> {
     let session = Session::from_request_parts(parts, state).await?;
     let PathId(id) = PathId::from_request_parts(parts, state).await?;
-    Ok((session, id))
+    Ok((session, id, parts.method.clone()))
 }
 
-async fn load((session, id): &ById, action: MessageAction, state: &AppState) -> ApiResult<Message> {
-    let missing = || ApiError::not_found(NO_MESSAGE);
+async fn load((session, id, method): &ById, action: MessageAction, state: &AppState) -> ApiResult<Message> {
+    let missing = || no_message(method);
     let mut connection = state.pool.acquire().await?;
     let message = queries::find_message(&mut connection, *id).await?.ok_or_else(missing)?;
     let facts = conversations::queries::find_conversation_facts(&mut connection, message.conversation_id).await?;
     let facts = facts.ok_or_else(missing)?;
-    ApiError::check(policy::message(session.actor(), action, message.sender_id, &facts), NO_MESSAGE)?;
-    Ok(message)
+    match policy::message(session.actor(), action, message.sender_id, &facts) {
+        Decision::Hidden => Err(missing()),
+        decision => ApiError::check(decision, "").map(|()| message),
+    }
 }
 
 /// A message of a conversation that the session takes part in.

@@ -13,11 +13,11 @@ use freehunt_domain::{
 use serde::Serialize;
 
 use self::{
-    access::{NO_MESSAGE, OwnMessage, VisibleMessage},
+    access::{OwnMessage, VisibleMessage},
     bodies::{CreateMessage, UpdateMessage},
 };
 use crate::{
-    error::{ApiError, ApiResult, ErrorBody},
+    error::{ApiError, ApiResult, ErrorBody, NOTHING_TO_UPDATE},
     extract::{Allowed, AllowedBody, Created, Session, ValidBody},
     routes::{
         closed,
@@ -41,7 +41,7 @@ impl From<SendMessageError> for ApiError {
 impl From<ChangeMessageError> for ApiError {
     fn from(error: ChangeMessageError) -> Self {
         match error {
-            ChangeMessageError::NoMessage => Self::not_found(NO_MESSAGE),
+            ChangeMessageError::NoMessage => Self::missing_dependency(NOTHING_TO_UPDATE),
             ChangeMessageError::NoDocument => Self::not_found(NO_DOCUMENT),
             ChangeMessageError::Database(error) => error.into(),
         }
