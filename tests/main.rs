@@ -36,6 +36,7 @@ mod robustness;
 mod schema;
 mod seed;
 mod skills;
+mod statements;
 mod stripe_types;
 mod tampering;
 mod transfers;
