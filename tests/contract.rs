@@ -69,6 +69,7 @@ features! {
     messages: "messages",
     documents: "documents",
     stripe: "stripe",
+    frontend: "frontend",
 }
 
 /// Runs the file's cases in order over one world, and tells all that differ at once.
