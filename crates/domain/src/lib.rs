@@ -13,6 +13,7 @@ pub mod database;
 pub mod documents;
 pub mod error;
 pub mod freelances;
+mod grouping;
 pub mod ids;
 pub mod job_postings;
 pub mod jobs;

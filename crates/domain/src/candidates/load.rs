@@ -10,7 +10,8 @@ use crate::{
     companies::{self, Company},
     conversations,
     freelances::{self, Freelance},
-    ids::{CompanyId, FreelanceId, JobPostingId, UserId},
+    grouping::{by_key, distinct},
+    ids::{CompanyId, FreelanceId},
     job_postings::{self, JobPosting},
     skills::{self, Skill},
     users::User,
@@ -47,21 +48,14 @@ pub async fn load_details(
     connection: &mut PgConnection,
     candidates: Vec<Candidate>,
 ) -> Result<Vec<CandidateDetails>, sqlx::Error> {
-    let freelance_ids = queries::distinct(candidates.iter().map(|candidate| candidate.freelance_id.0));
-    let posting_ids = queries::distinct(candidates.iter().map(|candidate| candidate.job_posting_id.0));
+    let freelance_ids = distinct(candidates.iter().map(|candidate| candidate.freelance_id.0));
+    let posting_ids = distinct(candidates.iter().map(|candidate| candidate.job_posting_id.0));
     let applicants = load_applicants(connection, &freelance_ids).await?;
-    let postings: HashMap<JobPostingId, JobPosting> =
-        job_postings::queries::list_job_postings_by_ids(connection, &posting_ids)
-            .await?
-            .into_iter()
-            .map(|posting| (posting.id, posting))
-            .collect();
-    let company_ids = queries::distinct(postings.values().map(|posting| posting.company_id.0));
-    let companies: HashMap<CompanyId, Company> = companies::queries::list_companies_by_id(connection, &company_ids)
-        .await?
-        .into_iter()
-        .map(|company| (company.id, company))
-        .collect();
+    let postings = job_postings::queries::list_job_postings_by_ids(connection, &posting_ids).await?;
+    let postings = by_key(postings, |posting| posting.id);
+    let company_ids = distinct(postings.values().map(|posting| posting.company_id.0));
+    let companies = companies::queries::list_companies_by_id(connection, &company_ids).await?;
+    let companies = by_key(companies, |company| company.id);
     candidates
         .into_iter()
         .map(|candidate| {
@@ -82,12 +76,8 @@ pub async fn load_applicants(
     freelance_ids: &[Uuid],
 ) -> Result<HashMap<FreelanceId, Applicant>, sqlx::Error> {
     let freelances = freelances::queries::list_freelances_by_id(connection, freelance_ids).await?;
-    let user_ids = queries::distinct(freelances.iter().map(|freelance| freelance.user_id.0));
-    let users: HashMap<UserId, User> = conversations::queries::list_users_by_id(connection, &user_ids)
-        .await?
-        .into_iter()
-        .map(|user| (user.id, user))
-        .collect();
+    let user_ids = distinct(freelances.iter().map(|freelance| freelance.user_id.0));
+    let users = by_key(conversations::queries::list_users_by_id(connection, &user_ids).await?, |user| user.id);
     let skills = skills::queries::list_freelance_skills(connection, freelance_ids).await?;
     let applicants = freelances.into_iter().filter_map(|freelance| {
         let user = users.get(&freelance.user_id).cloned()?;

@@ -1,7 +1,6 @@
 //! Statements on "Candidate".
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::{Candidate, CandidateStatus};
 use crate::{
@@ -164,12 +163,4 @@ pub async fn get_user_of_freelance(
     sqlx::query_scalar!(r#"SELECT "userId" AS "user_id: UserId" FROM "Freelance" WHERE "id" = $1"#, freelance.0)
         .fetch_one(connection)
         .await
-}
-
-/// Distinct ids, for queries of several rows at once.
-pub(super) fn distinct(ids: impl Iterator<Item = Uuid>) -> Vec<Uuid> {
-    let mut ids: Vec<Uuid> = ids.collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
 }

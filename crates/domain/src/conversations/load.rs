@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::{Conversation, ConversationDetails, ConversationReady, Participant, queries};
 use crate::{
+    grouping::grouped,
     ids::{ConversationId, UserId},
-    messages::{self, Message},
+    messages,
     projects::{self, Project},
 };
 
@@ -49,10 +50,8 @@ async fn add_details(
     conversations: Vec<Conversation>,
 ) -> Result<Vec<ConversationDetails>, sqlx::Error> {
     let ids: Vec<Uuid> = conversations.iter().map(|conversation| conversation.id.0).collect();
-    let mut messages: HashMap<ConversationId, Vec<Message>> = HashMap::new();
-    for message in messages::queries::list_messages_of_conversations(connection, &ids).await? {
-        messages.entry(message.conversation_id).or_default().push(message);
-    }
+    let messages = messages::queries::list_messages_of_conversations(connection, &ids).await?;
+    let mut messages = grouped(messages, |message| message.conversation_id);
     let mut projects: HashMap<ConversationId, Project> =
         projects::queries::list_projects_of_conversations(connection, &ids)
             .await?

@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{Freelance, SaveFreelanceError, queries};
-use crate::{ids::UserId, skills};
+use crate::{grouping::distinct, ids::UserId, skills};
 
 #[derive(Clone, Debug)]
 pub struct NewFreelance {
@@ -29,13 +29,11 @@ pub async fn create(pool: &PgPool, owner: UserId, new: &NewFreelance) -> Result<
 
 /// Every skill that is named must exist; naming one twice is harmless.
 pub(super) async fn check_skills(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), SaveFreelanceError> {
-    let mut distinct = ids.to_vec();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let found = skills::queries::count_skills(connection, &distinct).await?;
-    if usize::try_from(found).is_ok_and(|found| found == distinct.len()) {
+    let ids = distinct(ids.iter().copied());
+    let found = skills::queries::count_skills(connection, &ids).await?;
+    if usize::try_from(found).is_ok_and(|found| found == ids.len()) {
         Ok(())
     } else {
-        Err(SaveFreelanceError::UnknownSkills { expected: distinct.len(), found })
+        Err(SaveFreelanceError::UnknownSkills { expected: ids.len(), found })
     }
 }

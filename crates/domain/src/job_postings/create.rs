@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{JobPosting, JobPostingLocation, queries};
 use crate::{
     Cents,
+    grouping::distinct,
     ids::{CompanyId, JobPostingId, UserId},
     limits::{Creation, count_creation},
     skills,
@@ -42,7 +43,7 @@ pub async fn create(
     posting: &NewJobPosting,
 ) -> Result<JobPosting, CreateJobPostingError> {
     let mut transaction = pool.begin().await?;
-    let skill_ids = distinct(&posting.skill_ids);
+    let skill_ids = distinct(posting.skill_ids.iter().copied());
     let found = skills::queries::count_skills(&mut transaction, &skill_ids).await?;
     if usize::try_from(found) != Ok(skill_ids.len()) {
         return Err(CreateJobPostingError::MissingSkills { expected: skill_ids.len(), found });
@@ -55,14 +56,6 @@ pub async fn create(
     let created = queries::find_job_posting(&mut transaction, id).await?.ok_or(sqlx::Error::RowNotFound)?;
     transaction.commit().await?;
     Ok(created)
-}
-
-/// Each id once: clients may name a skill twice.
-pub(super) fn distinct(ids: &[Uuid]) -> Vec<Uuid> {
-    let mut ids = ids.to_vec();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
 }
 
 async fn insert_job_posting(

@@ -10,6 +10,7 @@ use super::model::JobPosting;
 use crate::{
     Timestamp,
     checkpoints::{self, Checkpoint},
+    grouping::{distinct, grouped},
     ids::{CandidateId, CompanyId, FreelanceId, JobPostingId, UserId},
     skills::{self, Skill},
     users::{Role, User},
@@ -60,25 +61,17 @@ pub async fn load(
         return Ok(Vec::new());
     }
     let ids: Vec<Uuid> = postings.iter().map(|posting| posting.id.0).collect();
-    let mut company_ids: Vec<Uuid> = postings.iter().map(|posting| posting.company_id.0).collect();
-    company_ids.sort_unstable();
-    company_ids.dedup();
-
+    let company_ids = distinct(postings.iter().map(|posting| posting.company_id.0));
     let companies = list_companies(connection, &company_ids).await?;
-    let mut skills: HashMap<Uuid, Vec<Skill>> = HashMap::new();
-    for linked in skills::queries::list_job_posting_skills(connection, &ids).await? {
-        skills.entry(linked.of).or_default().push(linked.skill);
-    }
-    let mut checkpoints: HashMap<JobPostingId, Vec<Checkpoint>> = HashMap::new();
-    for checkpoint in checkpoints::queries::list_checkpoints_of(connection, &ids).await? {
-        checkpoints.entry(checkpoint.job_posting_id).or_default().push(checkpoint);
-    }
+    let skills = skills::queries::list_job_posting_skills(connection, &ids).await?;
+    let checkpoints = checkpoints::queries::list_checkpoints_of(connection, &ids).await?;
+    let mut checkpoints = grouped(checkpoints, |checkpoint| checkpoint.job_posting_id);
     postings
         .into_iter()
         .map(|posting| {
             Ok(JobPostingWithRelations {
                 company: companies.get(&posting.company_id).cloned().ok_or(sqlx::Error::RowNotFound)?,
-                skills: skills.remove(&posting.id.0).unwrap_or_default(),
+                skills: skills::queries::skills_of(&skills, posting.id.0),
                 checkpoints: checkpoints.remove(&posting.id).unwrap_or_default(),
                 posting,
             })

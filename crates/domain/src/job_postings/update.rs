@@ -5,13 +5,14 @@ use uuid::Uuid;
 
 use super::{
     JobPosting, JobPostingLocation,
-    create::{distinct, replace_skills},
+    create::replace_skills,
     model::{is_money_frozen, is_text_frozen},
     queries,
 };
 use crate::{
     Cents,
     audit::{self, AuditActor, AuditRecord},
+    grouping::distinct,
     ids::JobPostingId,
     skills,
 };
@@ -80,7 +81,7 @@ pub async fn update(
         return Err(UpdateJobPostingError::TextFrozen);
     }
     if let Some(skill_ids) = &changes.skill_ids {
-        let skill_ids = distinct(skill_ids);
+        let skill_ids = distinct(skill_ids.iter().copied());
         let found = skills::queries::count_skills(&mut transaction, &skill_ids).await?;
         if usize::try_from(found) != Ok(skill_ids.len()) {
             return Err(UpdateJobPostingError::MissingSkills { expected: skill_ids.len(), found });

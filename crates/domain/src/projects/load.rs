@@ -1,7 +1,5 @@
 //! Projects with their parties and posting, in a fixed number of statements.
 
-use std::collections::HashMap;
-
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -10,7 +8,8 @@ use crate::{
     candidates::{Applicant, load_applicants},
     companies::{self, Company},
     conversations::{self, Conversation},
-    ids::{CompanyId, ConversationId, FreelanceId, JobPostingId, UserId},
+    grouping::by_key,
+    ids::UserId,
     job_postings::{self, JobPosting},
     skills::{self, Skill},
     users::User,
@@ -47,33 +46,18 @@ pub async fn load_details(
     let posting_ids = ids_of(|project| Some(project.job_posting_id.0));
     let conversation_ids = ids_of(|project| project.conversation_id.map(|id| id.0));
 
-    let freelances: HashMap<FreelanceId, Applicant> = load_applicants(connection, &freelance_ids).await?;
-    let postings: HashMap<JobPostingId, JobPosting> =
-        job_postings::queries::list_job_postings_by_ids(connection, &posting_ids)
-            .await?
-            .into_iter()
-            .map(|posting| (posting.id, posting))
-            .collect();
+    let freelances = load_applicants(connection, &freelance_ids).await?;
+    let postings = job_postings::queries::list_job_postings_by_ids(connection, &posting_ids).await?;
+    let postings = by_key(postings, |posting| posting.id);
     let posting_skills = skills::queries::list_job_posting_skills(connection, &posting_ids).await?;
     let mut company_ids = ids_of(|project| project.company_id.map(|id| id.0));
     company_ids.extend(postings.values().map(|posting| posting.company_id.0));
-    let companies: HashMap<CompanyId, Company> = companies::queries::list_companies_by_id(connection, &company_ids)
-        .await?
-        .into_iter()
-        .map(|company| (company.id, company))
-        .collect();
+    let companies = companies::queries::list_companies_by_id(connection, &company_ids).await?;
+    let companies = by_key(companies, |company| company.id);
     let user_ids: Vec<Uuid> = companies.values().map(|company| company.user_id.0).collect();
-    let users: HashMap<UserId, User> = conversations::queries::list_users_by_id(connection, &user_ids)
-        .await?
-        .into_iter()
-        .map(|user| (user.id, user))
-        .collect();
-    let conversations: HashMap<ConversationId, Conversation> =
-        conversations::queries::list_conversations_by_id(connection, &conversation_ids)
-            .await?
-            .into_iter()
-            .map(|conversation| (conversation.id, conversation))
-            .collect();
+    let users = by_key(conversations::queries::list_users_by_id(connection, &user_ids).await?, |user| user.id);
+    let conversations = conversations::queries::list_conversations_by_id(connection, &conversation_ids).await?;
+    let conversations = by_key(conversations, |conversation| conversation.id);
 
     let with_user = |company: &Company| Some((company.clone(), users.get(&company.user_id)?.clone()));
     projects
