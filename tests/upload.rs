@@ -7,13 +7,15 @@ mod moto;
 use form::{CONTENT_TYPE, Form, change_avatar, contains, picture, png, send, upload};
 use freehunt_domain::users::Role;
 use freehunt_jobs::{JobContext, collect_orphans};
-use freehunt_tests::{TestApp, TestOptions, eventually, settings};
+use freehunt_tests::{Replica, TestApp, TestOptions, eventually, settings};
 use image::ImageFormat;
 use reqwest::{
     Method,
     header::{CACHE_CONTROL, CONTENT_TYPE as TYPE},
 };
 use serde_json::{Value, json};
+
+use crate::kills::replica::REPLICA;
 
 /// What a browser reads from the address: content type and bytes.
 pub async fn shown(url: &Value) -> (String, Vec<u8>) {
@@ -318,7 +320,7 @@ async fn a_store_that_is_away_costs_nothing_but_patience() {
     .await;
 }
 
-/// Fault case 75: the server dies (here: its transaction does) between the object and its row.
+/// Fault case 75, when only the transaction dies between the object and its row.
 #[tokio::test]
 async fn what_a_crash_leaves_in_the_bucket_is_collected() {
     TestApp::run(async |app| {
@@ -342,6 +344,39 @@ async fn what_a_crash_leaves_in_the_bucket_is_collected() {
         shown(&before["url"]).await;
         let late = json!({ "name": "late", "type": "AVATAR", "url": loose["url"], "userId": bob.user_id });
         bob.post("/documents", late).await.expect(400);
+    })
+    .await;
+}
+
+/// Fault case 75: SIGKILL when the new object is in the bucket and its row is not written.
+#[tokio::test]
+async fn a_server_killed_between_the_object_and_its_row_costs_the_new_avatar_only() {
+    TestApp::run(async |app| {
+        let bob = app.user("bob", Role::Freelance).await;
+        let before = change_avatar(&bob, Form::of(&png())).await.expect(200);
+        let replica = Replica::start(app, REPLICA).await;
+        replica.is_serving().await;
+        // The replica gets as far as the row, and no further.
+        let mut transaction = app.pool.begin().await.unwrap();
+        sqlx::query(r#"LOCK TABLE "Document" IN ACCESS EXCLUSIVE MODE"#).execute(&mut *transaction).await.unwrap();
+        let there = app.at(&bob, &replica.url);
+        let url = format!("{}/upload/avatar/{}", replica.url, bob.user_id);
+        let form = Form::of(&picture(ImageFormat::Png, 7)).bytes();
+        let request =
+            there.client.patch(url).header("cookie", &there.cookie).header("content-type", CONTENT_TYPE).body(form);
+        let changing = tokio::spawn(request.send());
+        eventually("the new object is stored", async || app.s3.objects().len() == 2).await;
+        replica.kill();
+        assert!(changing.await.unwrap().is_err(), "nobody answered");
+        transaction.rollback().await.unwrap();
+
+        assert_eq!(bob.get(&format!("/upload?userId={}", bob.user_id)).await.expect(200), json!([before["document"]]));
+        shown(&before["url"]).await;
+        let tomorrow = app.state.clock.now() + chrono::TimeDelta::hours(25);
+        collect_orphans(&surroundings(app), tomorrow).await.unwrap();
+        let avatar = before["key"].as_str().unwrap();
+        eventually("only the avatar is left", async || app.s3.objects() == [avatar]).await;
+        change_avatar(&bob, Form::of(&picture(ImageFormat::Png, 7))).await.expect(200);
     })
     .await;
 }

@@ -7,7 +7,7 @@
 
 mod actor;
 mod points;
-mod replica;
+pub mod replica;
 
 use std::{collections::HashMap, sync::atomic::AtomicBool, time::Duration};
 

@@ -9,6 +9,7 @@ mod chat;
 mod chat_server;
 mod facts;
 mod persona;
+mod replica;
 mod wait;
 
 pub use answer::Answer;
@@ -16,6 +17,7 @@ pub use app::{TestApp, TestOptions, empty_database};
 pub use chat::{ChatClient, Refused};
 pub use chat_server::ChatServer;
 pub use persona::Persona;
+pub use replica::{Replica, Serving, serve_replica};
 pub use wait::eventually;
 
 /// The secrets and addresses the tests' servers are configured with.
