@@ -158,6 +158,113 @@ fn every_request_body_has_examples() {
     assert!(lacks.is_empty(), "{lacks:#?}");
 }
 
+/// Of two types with one name the document would only have one.
+#[test]
+fn every_schema_has_a_name_of_its_own() {
+    let mut names = Vec::new();
+    for crate_name in ["api", "domain"] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates").join(crate_name).join("src");
+        collect_schema_names(&source, &mut names);
+    }
+    assert!(names.len() > 80, "few names: {names:?}");
+    names.sort();
+    let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| &pair[0]).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}
+
+fn collect_schema_names(folder: &Path, names: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let path = entry.expect("the entry can be read").path();
+        if path.is_dir() {
+            collect_schema_names(&path, names);
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("the source is text");
+        for rest in text.split("ToSchema)]").skip(1) {
+            let alias = rest.split_once("#[schema(as = ").filter(|(before, _)| !before.contains('{'));
+            let declaration = rest.split_once("struct ").into_iter().chain(rest.split_once("enum "));
+            let declaration = declaration.min_by_key(|(before, _)| before.len()).map(|(_, name)| name);
+            let name = alias.map(|(_, name)| name).or(declaration).unwrap_or_default();
+            names.push(name.chars().take_while(|character| character.is_alphanumeric()).collect());
+        }
+    }
+}
+
+/// Every answer with a body shows somewhere what is in it.
+#[test]
+fn every_answer_has_examples() {
+    let document = document();
+    let mut lacks = Vec::new();
+    for (method, path) in operations(&document) {
+        let operation = &document["paths"][&path][method.to_lowercase()];
+        for (status, response) in operation["responses"].as_object().expect("an operation has responses") {
+            for content in response["content"].as_object().into_iter().flat_map(serde_json::Map::values) {
+                let is_plain = content.pointer("/schema/type").is_some_and(|kind| kind == "boolean");
+                if !is_plain && !has_example(&document, content, 0) {
+                    lacks.push(format!("{method} {path} {status}"));
+                }
+            }
+        }
+    }
+    assert!(lacks.is_empty(), "{lacks:#?}");
+}
+
+/// The examples of the bodies satisfy the rules of the bodies: whoever an operation is for gets past them.
+#[tokio::test]
+async fn the_examples_are_right() {
+    let document = document();
+    TestApp::run(async |app| {
+        let personas = [app.freelance("alice").await, app.company("acme").await];
+        let mut refused = Vec::new();
+        for (method, path) in operations(&document) {
+            let content = &document["paths"][&path][method.to_lowercase()]["requestBody"]["content"];
+            let schema = &content["application/json"]["schema"];
+            if schema.is_null() || path == "/stripe/webhook" {
+                continue;
+            }
+            let body = example_of(&document, schema);
+            let mut messages = Vec::new();
+            for persona in &personas {
+                let request = persona.request(method.parse().expect("a method"), &with_values(&path)).json(&body);
+                messages.push(persona.answer(request).await.body["message"].clone());
+            }
+            // A refused body has a text for each broken rule; other refusals are sentences.
+            if messages.iter().any(Value::is_array) {
+                refused.push(format!("{method} {path} {body}: {messages:?}"));
+            }
+        }
+        assert!(refused.is_empty(), "{refused:#?}");
+    })
+    .await;
+}
+
+/// A value that the schema shows: its own example, or one made of its properties' examples.
+fn example_of(document: &Value, schema: &Value) -> Value {
+    if let Some(example) = schema.get("example") {
+        return example.clone();
+    }
+    if let Some(reference) = schema["$ref"].as_str() {
+        let target = document.pointer(reference.trim_start_matches('#')).expect("the reference leads somewhere");
+        return example_of(document, target);
+    }
+    if let Some(first) = schema["enum"].as_array().and_then(|names| names.first()) {
+        return first.clone();
+    }
+    if let Some(properties) = schema["properties"].as_object() {
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        let shown = properties.iter().filter(|(name, property)| {
+            required.contains(&Value::from(name.as_str())) || property.get("example").is_some()
+        });
+        return shown.map(|(name, property)| (name.clone(), example_of(document, property))).collect();
+    }
+    match (schema["type"].as_str(), schema["format"].as_str()) {
+        (Some("string"), Some("uuid")) => "550e8400-e29b-41d4-a716-446655440000".into(),
+        (Some("boolean"), _) => true.into(),
+        (Some("array"), _) => Value::Array(Vec::new()),
+        _ => Value::Null,
+    }
+}
+
 fn has_example(document: &Value, value: &Value, depth: usize) -> bool {
     if depth > 6 {
         return false;

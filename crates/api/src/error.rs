@@ -20,6 +20,7 @@ pub type ApiResult<T> = Result<T, ApiError>;
 /// The sentence, or one sentence per failed rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
+#[schema(as = ErrorMessage)]
 pub enum Message {
     Sentence(Cow<'static, str>),
     Rules(Vec<String>),

@@ -264,7 +264,7 @@ mod tests {
             ("{\"a\":1e}", "Exponent part is missing a number in JSON at position 7"),
             (
                 "{\"content\":\"before\",\"x\":undefined,\"y\":\"after\"}",
-                "Unexpected token 'u', ...\"efore\",\"x\":undefined,\"\"... is not valid JSON",
+                "Unexpected token 'u', ...\"fore\",\"x\":undefined,\"... is not valid JSON",
             ),
             ("{\"a\":'12345678901234567890'}", "Unexpected token ''', \"{\"a\":'123456789\"... is not valid JSON"),
         ] {

@@ -36,7 +36,7 @@ pub struct LogInBody {
     /// The address, or the user name.
     #[schema(example = "alice@example.com")]
     email: String,
-    #[schema(value_type = String, format = Password, max_length = 1024)]
+    #[schema(value_type = String, format = Password, max_length = 1024, example = "correct-horse-battery-staple")]
     password: SecretString,
 }
 
@@ -50,10 +50,10 @@ impl Validate for LogInBody {
 pub struct RegisterBody {
     #[schema(example = "alice@example.com", max_length = 254)]
     email: String,
-    #[schema(value_type = String, format = Password, max_length = 1024)]
+    #[schema(value_type = String, format = Password, max_length = 1024, example = "correct-horse-battery-staple")]
     password: SecretString,
     /// The same again.
-    #[schema(value_type = String, format = Password, max_length = 1024)]
+    #[schema(value_type = String, format = Password, max_length = 1024, example = "correct-horse-battery-staple")]
     password_repeat: SecretString,
     /// `FREELANCE` or `COMPANY`.
     #[schema(example = "FREELANCE")]

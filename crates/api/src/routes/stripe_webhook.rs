@@ -32,7 +32,8 @@ pub struct WebhookReceived {
     request_body(content = serde_json::Value, description = "An event of Stripe's, at most 1 MiB",
         example = json!({ "id": "evt_1", "object": "event", "type": "checkout.session.completed", "data": { "object": {} } })),
     responses((status = 200, description = "Stored, and processed soon", body = WebhookReceived),
-        (status = 400, description = "Not signed by Stripe, or too old", body = String, content_type = "text/html"),
+        (status = 400, description = "Not signed by Stripe, or too old", body = String, content_type = "text/html",
+            example = "Webhook Error: Webhook signature verification failedTimestamp outside the tolerance zone"),
         (status = 413, description = "Too large", body = ErrorBody),
         (status = 503, description = "It could not be stored: send it again", body = ErrorBody)))]
 pub async fn receive_webhook(State(state): State<AppState>, request: Request) -> ApiResult<Response> {

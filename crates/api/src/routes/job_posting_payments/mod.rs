@@ -156,6 +156,7 @@ async fn describe_refund(state: &AppState, intent: RefundIntentId, amount: Cents
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CanBeCancelled {
+    #[schema(example = true)]
     can_be_cancelled: bool,
 }
 

@@ -86,6 +86,7 @@ pub struct OwnFreelanceSummary {
 /// A freelance's profile; the payout account is there for its owner only.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
+#[schema(as = FreelanceOfProject)]
 pub enum FreelanceView {
     Own(OwnFreelanceSummary),
     Other(FreelanceSummary),

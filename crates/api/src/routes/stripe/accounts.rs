@@ -194,6 +194,7 @@ fn failure(error: StripeError) -> ApiError {
 #[serde(rename_all = "camelCase")]
 pub struct ConfirmAccountActivation {
     /// The session's own profile.
+    #[schema(example = "3f2b8c1e-6d4a-4b7e-9c05-1a2d3e4f5a6b")]
     freelance_id: String,
     /// The stored account.
     #[schema(example = "acct_1234567890")]
