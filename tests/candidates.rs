@@ -1,7 +1,7 @@
 //! `/candidates`: applying, withdrawing, and the company's decision with all that it makes.
 
 use freehunt_domain::ids::JobPostingId;
-use freehunt_tests::{Persona, TestApp, TestOptions};
+use freehunt_tests::{Persona, TestApp, TestOptions, settings};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -369,6 +369,46 @@ async fn acceptance_and_cancellation_are_one_after_the_other() {
             }
             let expected = if accepted.status == 200 { "PUBLISHED" } else { "CANCELED" };
             assert_eq!(app.posting_status(posting).await, expected);
+        }
+    })
+    .await;
+}
+
+/// Fault case 108: acceptance and the late webhook that publishes at once.
+#[tokio::test]
+async fn acceptance_and_a_late_payment_are_one_after_the_other() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        for round in 0..4 {
+            let freelance = app.freelance(&format!("bob{round}")).await;
+            let posting = app.unpaid_posting(&acme, &[45_050]).await;
+            let pay = json!({ "successUrl": format!("{}/ok", settings::FRONTEND), "cancelUrl": settings::FRONTEND });
+            let page = acme.post(&format!("/job-postings/{posting}/create-payment"), pay).await.expect(201);
+            let candidate: uuid::Uuid = sqlx::query_scalar(
+                r#"INSERT INTO "Candidate" ("jobPostingId", "freelanceId") VALUES ($1, $2) RETURNING "id""#,
+            )
+            .bind(posting.0)
+            .bind(freelance.freelance_id().0)
+            .fetch_one(&app.pool)
+            .await
+            .unwrap();
+            let decide = format!("/candidates/{candidate}/company");
+            app.stripe.pay(page["sessionId"].as_str().unwrap()).unwrap();
+            let mut statuses = Vec::new();
+            // The webhook arrives somewhere among these.
+            while statuses.last() != Some(&200) {
+                let answers = join_all((0..4).map(|_| acme.put(&decide, json!({ "status": "ACCEPTED" })))).await;
+                statuses.extend(answers.iter().map(|answer| answer.status));
+                assert!(statuses.len() < 400, "the payment never arrived: {statuses:?}");
+            }
+            assert!(statuses.iter().all(|status| [200, 409].contains(status)), "{statuses:?}");
+            assert_eq!(app.posting_status(posting).await, "PUBLISHED");
+            let projects: i64 = sqlx::query_scalar(r#"SELECT count(*) FROM "Project" WHERE "jobPostingId" = $1"#)
+                .bind(posting.0)
+                .fetch_one(&app.pool)
+                .await
+                .unwrap();
+            assert_eq!(projects, 1);
         }
     })
     .await;

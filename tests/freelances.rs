@@ -399,7 +399,7 @@ async fn the_texts_are_the_originals() {
             "firstName must be longer than or equal to 2 characters", "firstName must be a string",
             "lastName must be longer than or equal to 2 characters", "lastName must be a string",
             "jobTitle must be a string", "averageDailyRate must be a positive number",
-            "seniority must not be less than 0", "location must be a string", "userId must be a UUID"
+            "seniority must be a positive number", "location must be a string", "userId must be a UUID"
         ]);
         assert_eq!(missing["message"], texts);
         let wrong = json!({
@@ -409,7 +409,7 @@ async fn the_texts_are_the_originals() {
         let texts = json!([
             "firstName must be longer than or equal to 2 and shorter than or equal to 25 characters",
             "firstName must be a string", "lastName must be longer than or equal to 2 characters",
-            "averageDailyRate must be a positive number", "seniority must not be less than 0",
+            "averageDailyRate must be a positive number", "seniority must be a positive number",
             "location must be a string", "each value in skillIds must be a UUID", "skillIds must be an array",
             "userId must be a UUID"
         ]);

@@ -19,8 +19,10 @@ use crate::world::{Names, World};
 
 /// Requests that succeed, from the authorization table: who may send them, and a body that is right.
 const TABLE: &str = include_str!("contract/authorization.txt");
-/// Random bodies for each operation.
-const BODIES: u32 = 8;
+/// Random bodies for each operation: twice every way of [`damaged`].
+const BODIES: usize = 16;
+/// Who else sends them: both roles, strangers and nobody.
+const OTHERS: [&str; 4] = ["bob", "globex", "anonymous", "carol"];
 
 #[derive(Clone)]
 struct Operation {
@@ -44,8 +46,12 @@ fn operations() -> Vec<Operation> {
 
 impl Operation {
     async fn send(&self, app: &TestApp, world: &World, body: Vec<u8>) -> Answer {
+        self.send_as(&self.owner, app, world, body).await
+    }
+
+    async fn send_as(&self, sender: &str, app: &TestApp, world: &World, body: Vec<u8>) -> Answer {
         let path = world.fill(app, &mut Names::new(), &self.path).await;
-        let persona = world.persona(&self.owner);
+        let persona = world.persona(sender);
         let request = persona.request(self.method.clone(), &path).header("content-type", "application/json");
         persona.answer(request.body(body)).await
     }
@@ -85,34 +91,68 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Any JSON at all, and right bodies with any JSON in one of their fields.
+/// A right body with one thing wrong, in one of eight ways; without a right one, `random` itself.
+fn damaged(right: Option<&Map<String, Value>>, number: usize, random: Value) -> Value {
+    let Some(right) = right.filter(|right| !right.is_empty() && number % 8 != 0) else { return random };
+    let field = right.keys().nth(number / 2 % right.len()).expect("a field").clone();
+    let mut body = right.clone();
+    match number % 8 {
+        1 => {
+            body.remove(&field);
+        }
+        2 => {
+            body.insert(random.to_string().chars().take(40).collect(), Value::Null);
+        }
+        3 => {
+            body[&field] = json!([body[&field].clone(), random]);
+        }
+        4 => {
+            body[&field] = json!({ &field: body[&field].clone() });
+        }
+        5 => {
+            body[&field] = match &body[&field] {
+                Value::Number(number) => json!(number.as_f64().unwrap_or_default() * -1e15),
+                Value::String(text) => json!(format!("{text}\u{0}{}", "é".repeat(30_000))),
+                other => json!([other.clone(), null]),
+            };
+        }
+        6 => {
+            return Value::Array(vec![Value::Object(body), random]);
+        }
+        _ => {
+            body[&field] = random;
+        }
+    }
+    Value::Object(body)
+}
+
+/// Any JSON at all, and right bodies that were damaged, from whom the operation is for and from others.
 #[tokio::test]
 async fn any_json_into_any_endpoint_is_answered() {
     TestApp::run(async |app| {
         let world = World::build(app).await;
         let mut runner = TestRunner::new(Config::default());
-        let mut faults = Vec::new();
-        for operation in operations() {
+        let (mut faults, mut reached) = (Vec::new(), 0);
+        let operations = operations();
+        for operation in &operations {
             for number in 0..BODIES {
                 let random = any_json().new_tree(&mut runner).expect("a value").current();
-                let body = match &operation.body {
-                    Some(Value::Object(right)) if number % 3 != 0 && !right.is_empty() => {
-                        let mut names = Names::new();
-                        let mut body = world.fill_json(app, &mut names, &Value::Object(right.clone())).await;
-                        let field = right.keys().nth(number as usize % right.len()).expect("a field");
-                        body[field.as_str()] = random;
-                        body
-                    }
-                    _ => random,
+                let right = match &operation.body {
+                    Some(right) => world.fill_json(app, &mut Names::new(), right).await,
+                    None => Value::Null,
                 };
+                let body = damaged(right.as_object(), number, random);
+                let sender = if number % 4 == 3 { OTHERS[number / 4] } else { &operation.owner };
                 let began = Instant::now();
-                let answer = operation.send(app, &world, body.to_string().into_bytes()).await;
-                faults.extend(
-                    fault(&answer, began)
-                        .map(|fault| format!("{} {} {body}: {fault}", operation.method, operation.path)),
-                );
+                let answer = operation.send_as(sender, app, &world, body.to_string().into_bytes()).await;
+                reached += usize::from(answer.status != 401);
+                faults.extend(fault(&answer, began).map(|fault| {
+                    let body: String = body.to_string().chars().take(300).collect();
+                    format!("{} {} as {sender} {body}: {fault}", operation.method, operation.path)
+                }));
             }
         }
+        assert!(reached > operations.len() * BODIES * 3 / 4, "only {reached} got past the session");
         assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
     })
     .await;

@@ -1,4 +1,4 @@
-//! The same avatars in a second S3 server: `moto`, where Python has it (`pip install 'moto[server]'`).
+//! The same avatars in a second S3 server: `moto`, where Python has it (tests/requirements.txt).
 
 use std::{
     net::TcpListener,
