@@ -89,14 +89,19 @@ async fn an_acceptance_takes_the_same_statements_for_few_and_for_many_candidates
             let candidate = world.fill(app, &mut Names::new(), "{{new-pending}}").await;
             let posting = format!(r#"(SELECT "jobPostingId" FROM "Candidate" WHERE "id" = '{candidate}')"#);
             add_freelances(app, &world, name, rivals, &posting).await;
+            let (acme, path) = (server.persona(app, &world, "acme"), format!("/candidates/{candidate}/company"));
+            // The session is looked up once, and known for a while.
+            acme.get("/auth/getme").await.expect(200);
             let before = server.counter.read();
-            let path = format!("/candidates/{candidate}/company");
-            server.persona(app, &world, "acme").put(&path, json!({ "status": "ACCEPTED" })).await.expect(200);
+            acme.put(&path, json!({ "status": "ACCEPTED" })).await.expect(200);
             server.counter.read() - before
         };
-        // The first also asks PostgreSQL about types that the connection has not met.
-        accept("first", 1).await;
-        assert_eq!(accept("few", 1).await, accept("many", MANY).await);
+        let (mut few, mut many) = (u64::MAX, u64::MAX);
+        for round in 0..REPEATS {
+            few = few.min(accept(&format!("few{round}-"), 1).await);
+            many = many.min(accept(&format!("many{round}-"), MANY).await);
+        }
+        assert_eq!(few, many);
     })
     .await;
 }
