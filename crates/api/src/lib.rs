@@ -22,7 +22,7 @@ use axum::{
 };
 use freehunt_config::ApiConfig;
 use freehunt_domain::time::Clock;
-use freehunt_serving::requests::observe;
+use freehunt_serving::requests::{check_request_id, observe};
 use tower::ServiceExt;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -75,6 +75,7 @@ fn add_layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         .layer(middleware::from_fn(observe))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(middleware::map_request(check_request_id))
 }
 
 impl Server {

@@ -23,6 +23,8 @@ pub struct HttpConfig {
     pub shutdown_timeout: Duration,
     /// Longest time one request may take.
     pub request_timeout: Duration,
+    /// Longest time the header of a request may take to arrive, and a connection may be idle.
+    pub header_timeout: Duration,
 }
 
 impl HttpConfig {
@@ -40,6 +42,7 @@ impl HttpConfig {
         let shutdown_delay = reader.number("SHUTDOWN_DELAY_MS", 0..=600_000).map(Duration::from_millis);
         let shutdown_timeout = reader.milliseconds("SHUTDOWN_TIMEOUT_MS");
         let request_timeout = reader.milliseconds("REQUEST_TIMEOUT_MS");
+        let header_timeout = reader.milliseconds("HEADER_TIMEOUT_MS");
         Ok(Self {
             bind: bind?,
             port: port?.unwrap_or(default_port),
@@ -47,6 +50,7 @@ impl HttpConfig {
             shutdown_delay: shutdown_delay?,
             shutdown_timeout: shutdown_timeout?,
             request_timeout: request_timeout?,
+            header_timeout: header_timeout?,
         })
     }
 }

@@ -6,17 +6,32 @@ use std::time::Instant;
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::Method,
+    http::{HeaderValue, Method},
     middleware::Next,
     response::Response,
 };
 use tracing::{Instrument, field};
 
+const REQUEST_ID: &str = "x-request-id";
+
+/// Takes away a request id that a client made up, unless it is one that can be looked for in a log. Runs before an id is
+/// given to what has none.
+pub async fn check_request_id(mut request: Request) -> Request {
+    let is_plain = |id: &HeaderValue| {
+        let bytes = id.as_bytes();
+        (1..=64).contains(&bytes.len()) && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+    };
+    if !request.headers().get(REQUEST_ID).is_some_and(is_plain) {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    request
+}
+
 /// Counts and times a request and puts it into a span; the layer around everything but the request id's.
 pub async fn observe(request: Request, next: Next) -> Response {
     let method = method_of(request.method());
     let route = route_of(&request);
-    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
     let span = tracing::info_span!(
         "request",
         request_id = id,
@@ -95,5 +110,22 @@ fn route_of(request: &Request) -> String {
         // Socket.IO answers its path before any route is looked for.
         None if request.uri().path().starts_with("/socket.io/") => "/socket.io/".to_owned(),
         None => "unmatched".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_plain_request_ids_are_kept() {
+        let kept = async |id: &[u8]| {
+            let request = Request::builder().header(REQUEST_ID, id).body(axum::body::Body::empty()).unwrap();
+            check_request_id(request).await.headers().contains_key(REQUEST_ID)
+        };
+        assert!(kept(b"0199f7b2-6f6c-7cc0-8000-abcdef012345").await && kept(b"a").await);
+        for id in [b"".as_slice(), b"a b", b"a\tb", b"<script>", b"\xff", &[b'a'; 65]] {
+            assert!(!kept(id).await, "{id:?}");
+        }
     }
 }

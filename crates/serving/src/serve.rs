@@ -1,7 +1,7 @@
 //! Serving until told to stop: not ready at once, serving on for a while, then finishing what is under way.
 //!
-//! Connections are served here and not by `axum::serve`, which has no time limit for a client that drips its headers
-//! or keeps an idle connection for ever.
+//! Connections are served here and not by `axum::serve`, which has no time limit for a client that drips its headers,
+//! keeps an idle connection for ever or stops reading its answer, and lets headers be as long as they like.
 
 use std::{convert::Infallible, net::IpAddr, time::Duration};
 
@@ -11,14 +11,18 @@ use freehunt_config::HttpConfig;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, task::JoinSet};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::Readiness;
 
-/// How long a connection may take to send the head of its next request, idle time included. Longer than Traefik keeps
-/// an idle connection, so that it is never the server who closes one that is about to be used.
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest request line and header together, in bytes: twice what the original's server took. Longer ones are 431.
+const HEAD_BYTES: usize = 32 * 1024;
+/// The most header fields of a request. More are 431.
+const HEAD_FIELDS: usize = 100;
+/// How long a client may refuse to read its answer.
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How one server is stopped.
 pub struct Shutdown<'a> {
@@ -29,11 +33,20 @@ pub struct Shutdown<'a> {
     pub timeout: Duration,
     /// Begins it.
     pub stop: CancellationToken,
+    /// How long a connection may take to send the head of its next request, idle time included. Longer than Traefik
+    /// keeps an idle connection, so that it is never the server who closes one that is about to be used.
+    pub header_timeout: Duration,
 }
 
 impl<'a> Shutdown<'a> {
     pub fn new(readiness: &'a Readiness, http: &HttpConfig, stop: CancellationToken) -> Self {
-        Self { readiness, delay: http.shutdown_delay, timeout: http.shutdown_timeout, stop }
+        Self {
+            readiness,
+            delay: http.shutdown_delay,
+            timeout: http.shutdown_timeout,
+            stop,
+            header_timeout: http.header_timeout,
+        }
     }
 }
 
@@ -65,7 +78,7 @@ pub async fn serve<L, P>(
         tracing::warn!("requests were still under way when the shutdown time was over");
     };
     tokio::select! {
-        () = serve_connections(listener, router, peer, stop_accepting.clone()) => {}
+        () = serve_connections(listener, router, peer, shutdown.header_timeout, stop_accepting.clone()) => {}
         () = drained => {}
     }
 }
@@ -75,18 +88,22 @@ async fn serve_connections<L, P>(
     mut listener: L,
     router: Router,
     peer: impl Fn(&L::Io, L::Addr) -> P,
+    header_timeout: Duration,
     stop: CancellationToken,
 ) where
     L: Listener,
     P: Clone + Send + Sync + 'static,
 {
+    // HTTP/1.1 alone: a proxy stands before these servers, and a second protocol would be a second set of limits.
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(HEAD_BYTES).max_headers(HEAD_FIELDS);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             (io, address) = listener.accept() => {
                 let peer = peer(&io, address);
-                connections.spawn(serve_connection(io, router.clone(), peer, stop.clone()));
+                connections.spawn(serve_connection(http.clone(), io, router.clone(), peer, stop.clone()));
             }
             Some(_ended) = connections.join_next() => {}
         }
@@ -95,7 +112,7 @@ async fn serve_connections<L, P>(
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve_connection<I, P>(io: I, router: Router, peer: P, stop: CancellationToken)
+async fn serve_connection<I, P>(http: http1::Builder, io: I, router: Router, peer: P, stop: CancellationToken)
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     P: Clone + Send + Sync + 'static,
@@ -106,11 +123,9 @@ where
         let router = router.clone();
         async move { Ok::<Response, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(io), service)
-        .with_upgrades();
+    let mut io = TimeoutStream::new(io);
+    io.set_write_timeout(Some(WRITE_PATIENCE));
+    let connection = http.serve_connection(TokioIo::new(Box::pin(io)), service).with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
