@@ -1,13 +1,14 @@
 //! `/auth/oidc`, bearer tokens, and the provider's log-out.
 
-use freehunt_domain::users::Role;
+use chrono::TimeDelta;
+use freehunt_domain::{time::Clock, users::Role};
 use freehunt_sandbox::authentik::{NewUser, TokenOptions, TokenSignature};
 use freehunt_tests::{Answer, Persona, TestApp, eventually, settings};
 use http::Method;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::auth::{age_confirmations, cookies_of, count, with_cookie};
+use crate::auth::{Replica, age_confirmations, cookies_of, count, with_cookie};
 
 fn location(answer: &Answer) -> Url {
     assert_eq!(answer.status, 303, "{}", answer.text);
@@ -278,4 +279,64 @@ async fn authentik_being_away_is_a_503_for_who_wants_to_sign_in() {
         answer.expect(503);
     })
     .await;
+}
+
+/// Fault cases 13 and 15, for API clients: D5 holds for a token as for a session. Replicas whose clocks are ahead see an
+/// older token.
+#[tokio::test]
+async fn an_older_bearer_token_is_confirmed_once_a_minute_and_reads_on_while_authentik_is_away() {
+    TestApp::run(async |app| {
+        let alice = app.user("alice", Role::Freelance).await;
+        let token = app.authentik.access_token_for("alice");
+        let ahead = async |seconds| {
+            Replica::start(app, Clock::standing_at(Clock::system().now() + TimeDelta::seconds(seconds))).await
+        };
+        let call = async |replica: &Replica, method: Method, path: &str, body: Option<Value>| {
+            let client = app.at(&app.anonymous(), &replica.url);
+            let request = client.request(method, path).header("authorization", format!("Bearer {token}"));
+            client
+                .answer(match body {
+                    Some(body) => request.json(&body),
+                    None => request,
+                })
+                .await
+        };
+        let asked = || app.authentik.controls().calls_to(Method::GET, "/application/o/userinfo/").len();
+        let young = ahead(30).await;
+        call(&young, Method::GET, "/auth/getme", None).await.expect(200);
+        assert_eq!(asked(), 0, "the provider has just issued it");
+        let older = ahead(90).await;
+        for _ in 0..5 {
+            call(&older, Method::GET, "/auth/getme", None).await.expect(200);
+        }
+        assert_eq!(asked(), 1);
+        // Another process, which has asked nothing yet, while nobody answers.
+        let path = format!("/users/{}", alice.user_id);
+        let rename = || Some(json!({ "username": "alicia" }));
+        let offline = ahead(100).await;
+        offline_keys(app, &offline, &token).await;
+        app.authentik.controls().misbehave(
+            "/application/o/userinfo/",
+            usize::MAX,
+            freehunt_sandbox::stand_in::Misbehaviour::Reset,
+        );
+        call(&offline, Method::GET, "/auth/getme", None).await.expect(200);
+        call(&offline, Method::PATCH, &path, rename()).await.expect(503);
+        call(&young, Method::PATCH, &path, rename()).await.expect(200);
+        app.authentik.controls().recover();
+        app.authentik.deactivate("alice");
+        let late = ahead(120).await;
+        call(&late, Method::GET, "/auth/getme", None).await.expect(401);
+        for replica in [young, older, offline, late] {
+            replica.stop().await;
+        }
+    })
+    .await;
+}
+
+/// Lets a replica fetch the provider's keys, with a token that is refused.
+async fn offline_keys(app: &TestApp, replica: &Replica, token: &str) {
+    let client = app.at(&app.anonymous(), &replica.url);
+    let broken = format!("Bearer {}x", token);
+    client.answer(client.request(Method::GET, "/auth/getme").header("authorization", broken)).await.expect(401);
 }

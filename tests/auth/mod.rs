@@ -6,6 +6,7 @@ mod limits;
 mod outage;
 mod registration;
 mod sessions;
+mod throttles;
 
 use freehunt_api::serve;
 use freehunt_config::{ApiConfig, Source};

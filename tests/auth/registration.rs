@@ -212,3 +212,27 @@ async fn simultaneous_registrations_make_one_user() {
     })
     .await;
 }
+
+/// Fault case 21, long after: the attempt has expired, and Authentik still has the account that it made.
+#[tokio::test]
+async fn an_expired_attempt_is_swept_and_strands_nobody() {
+    TestApp::run(async |app| {
+        interrupt(app, "acme").await;
+        sqlx::query("UPDATE pending_registration SET expires_at = now()").execute(&app.pool).await.unwrap();
+        assert_eq!(log_in(app, "acme", "Registered-1").await.expect(201)["success"], false);
+        let mut connection = app.pool.acquire().await.unwrap();
+        // The server's own sweep may have come first.
+        freehunt_domain::sessions::sweep_expired(&mut connection).await.unwrap();
+        assert_eq!(users_and_identities(app).await, (0, 0, 0));
+        drop(connection);
+        let mut stranger = form("acme", "COMPANY");
+        stranger["password"] = json!("Another-1");
+        stranger["password_repeat"] = json!("Another-1");
+        errors(register(app, &stranger).await);
+        assert_eq!(users_and_identities(app).await, (0, 0, 0));
+        assert_eq!(register(app, &form("acme", "COMPANY")).await.expect(201)["success"], true);
+        assert_eq!(users_and_identities(app).await, (1, 1, 0));
+        assert_eq!(app.authentik.users().len(), 1);
+    })
+    .await;
+}

@@ -98,7 +98,7 @@ impl AppState {
             clock,
             authentik,
             oidc,
-            sessions: SessionStore::new(config.sessions.cache_capacity),
+            sessions: SessionStore::new(config.sessions.cache_capacity, config.sessions.revalidate_after),
             login_limits: LoginLimiter::new(&config.login_limits),
             stripe,
             storage,
@@ -117,7 +117,7 @@ const OIDC_CALLBACK: &str = "auth/oidc/callback";
 
 fn oidc(config: &ApiConfig, clock: &Clock) -> anyhow::Result<Oidc> {
     let settings = OidcSettings {
-        issuer: config.oidc.issuer.to_string(),
+        issuer: config.oidc.issuer.clone(),
         client_id: config.oidc.client_id.clone(),
         client_secret: config.oidc.client_secret.clone(),
         redirect_uri: config.frontend.api_url.join(OIDC_CALLBACK)?,

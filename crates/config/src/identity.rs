@@ -57,9 +57,8 @@ pub enum SigningAlgorithm {
 /// OpenID Connect: whose tokens are accepted and as which client we ask for them.
 #[derive(Clone, Debug)]
 pub struct OidcConfig {
-    /// Issuer exactly as in the tokens, including its trailing slash or the lack of one (except that an issuer
-    /// without a path gets the slash that URLs have).
-    pub issuer: Url,
+    /// Issuer exactly as in the tokens, including its trailing slash or the lack of one.
+    pub issuer: String,
     /// Client identifier.
     pub client_id: String,
     /// Client secret; `None` is a public client, which relies on PKCE.
@@ -73,7 +72,7 @@ pub struct OidcConfig {
 impl OidcConfig {
     /// `authentik` is `None` when its settings are themselves in error, which is then reported already.
     pub(crate) fn read(reader: &mut Reader<'_>, authentik: Option<&AuthentikConfig>) -> Result<Self, Reported> {
-        let issuer = reader.optional("OIDC_ISSUER", parse::http_url);
+        let issuer = reader.optional("OIDC_ISSUER", parse::exact_http_url);
         let client_id = reader.value("OIDC_CLIENT_ID", parse::line);
         let client_secret = reader.optional("OIDC_CLIENT_SECRET", parse::secret);
         let audience = reader.optional("OIDC_AUDIENCE", parse::line);
@@ -83,6 +82,7 @@ impl OidcConfig {
             (None, Some(authentik)) => authentik
                 .public_url
                 .join("application/o/freehunt/")
+                .map(String::from)
                 .map_err(|_| reader.problem("OIDC_ISSUER", "is missing and cannot be derived from AUTHENTIK_URL"))?,
             (None, None) => return Err(Reported),
         };
@@ -142,7 +142,8 @@ impl SessionConfig {
 /// By default ten logins at once and then ten a minute, per client address and per account. The account limit stays
 /// that mild so that somebody who floods an account delays its owner by seconds (six, at the default rate), never
 /// locks them out; the address limit leaves room for an office behind one address. Registrations: five at once, then
-/// twenty an hour per address.
+/// twenty an hour per address. What makes a call to Authentik or a row without any credential has limits too, wide enough
+/// for an office behind one address on the morning of the switch.
 #[derive(Clone, Debug)]
 pub struct LoginLimits {
     /// Login attempts at once per client address.
@@ -157,6 +158,14 @@ pub struct LoginLimits {
     pub registration_burst: u32,
     /// Registrations per hour and client address.
     pub registration_per_hour: u32,
+    /// Unknown cookies of Authentik's own that are asked about at once, per client address.
+    pub adoption_burst: u32,
+    /// Unknown cookies of Authentik's own that are asked about per minute and client address.
+    pub adoption_per_minute: u32,
+    /// OpenID Connect logins begun at once per client address.
+    pub oidc_burst: u32,
+    /// OpenID Connect logins begun per minute and client address.
+    pub oidc_per_minute: u32,
 }
 
 impl LoginLimits {
@@ -169,6 +178,10 @@ impl LoginLimits {
         let per_account_per_minute = limit("LOGIN_LIMIT_ACCOUNT_PER_MINUTE");
         let registration_burst = limit("REGISTRATION_LIMIT_BURST");
         let registration_per_hour = limit("REGISTRATION_LIMIT_PER_HOUR");
+        let adoption_burst = limit("SESSION_ADOPTION_LIMIT_BURST");
+        let adoption_per_minute = limit("SESSION_ADOPTION_LIMIT_PER_MINUTE");
+        let oidc_burst = limit("OIDC_LOGIN_LIMIT_BURST");
+        let oidc_per_minute = limit("OIDC_LOGIN_LIMIT_PER_MINUTE");
         Ok(Self {
             per_address_burst: per_address_burst?,
             per_address_per_minute: per_address_per_minute?,
@@ -176,6 +189,10 @@ impl LoginLimits {
             per_account_per_minute: per_account_per_minute?,
             registration_burst: registration_burst?,
             registration_per_hour: registration_per_hour?,
+            adoption_burst: adoption_burst?,
+            adoption_per_minute: adoption_per_minute?,
+            oidc_burst: oidc_burst?,
+            oidc_per_minute: oidc_per_minute?,
         })
     }
 }

@@ -70,6 +70,12 @@ pub(crate) fn http_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// An http(s) URL as it was written: an issuer is compared character by character, and `Url` would add a slash to a
+/// bare host.
+pub(crate) fn exact_http_url(text: &str) -> Result<String, String> {
+    http_url(text).map(|_| text.to_owned())
+}
+
 /// An http(s) URL whose path ends in a slash, so that `Url::join` appends to it instead of replacing the last segment.
 pub(crate) fn base_url(text: &str) -> Result<Url, String> {
     let mut url = http_url(text)?;

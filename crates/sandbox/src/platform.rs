@@ -249,5 +249,9 @@ fn server_settings(arguments: &Arguments, database_url: &str, port: u16) -> BTre
         ("LOGIN_LIMIT_ACCOUNT_PER_MINUTE", "50".to_owned()),
         ("REGISTRATION_LIMIT_BURST", "100".to_owned()),
         ("REGISTRATION_LIMIT_PER_HOUR", "1000".to_owned()),
+        ("SESSION_ADOPTION_LIMIT_BURST", "1000".to_owned()),
+        ("SESSION_ADOPTION_LIMIT_PER_MINUTE", "1000".to_owned()),
+        ("OIDC_LOGIN_LIMIT_BURST", "100".to_owned()),
+        ("OIDC_LOGIN_LIMIT_PER_MINUTE", "100".to_owned()),
     ])
 }

@@ -1,6 +1,6 @@
 //! Checks one session cookie: the row in the database, and Authentik's word when the last one is too old.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use freehunt_authentik::SessionCookie;
 use freehunt_domain::{
@@ -27,13 +27,18 @@ pub(super) struct Checked {
     pub(super) usable_for: Duration,
 }
 
-/// The session of a cookie, checked now.
-pub(super) async fn check(state: &AppState, credential: &Credential, key: &[u8]) -> Result<Checked, Failure> {
+/// The session of a cookie, checked now. `address` is whose limit an unknown cookie counts against.
+pub(super) async fn check(
+    state: &AppState,
+    credential: &Credential,
+    key: &[u8],
+    address: IpAddr,
+) -> Result<Checked, Failure> {
     let heard = state.sessions.heard();
     let checked = match find(state, key).await? {
         Some(row) => check_row(state, credential, key, row).await?,
         None => match credential {
-            Credential::Upstream(cookie) => adopt(state, cookie, key).await?,
+            Credential::Upstream(cookie) => adopt(state, cookie, key, address).await?,
             _ => return Err(Failure::Refused),
         },
     };
@@ -186,23 +191,29 @@ async fn wait_for_other_replica(
 }
 
 /// A cookie of Authentik's own, as the users of the original have one: it becomes a session here.
-async fn adopt(state: &AppState, cookie: &SessionCookie, key: &[u8]) -> Result<Checked, Failure> {
-    let outcome = try_adopt(state, cookie, key).await;
+async fn adopt(state: &AppState, cookie: &SessionCookie, key: &[u8], address: IpAddr) -> Result<Checked, Failure> {
+    let outcome = try_adopt(state, cookie, key, address).await;
     if matches!(outcome, Err(Failure::Refused)) {
         state.sessions.remember_refusal(key).await;
     }
     outcome
 }
 
-async fn try_adopt(state: &AppState, cookie: &SessionCookie, key: &[u8]) -> Result<Checked, Failure> {
+async fn try_adopt(state: &AppState, cookie: &SessionCookie, key: &[u8], address: IpAddr) -> Result<Checked, Failure> {
+    state.login_limits.adopt_from(address).map_err(Failure::TooMany)?;
     let mut connection = state.pool.acquire().await?;
     let is_revoked = queries::is_upstream_revoked(&mut connection, key).await?;
     drop(connection);
     if is_revoked {
         return Err(Failure::Refused);
     }
+    let turn = tokio::time::timeout(state.config.authentik.timeout, state.sessions.adoptions.acquire()).await;
+    let Ok(Ok(turn)) = turn else {
+        return Err(Failure::Unavailable("too many unknown cookies are being asked about".to_owned()));
+    };
     let identity = state.authentik.who_is(cookie).await?.ok_or(Failure::Refused)?;
-    establish::adopt(state, cookie, key, &identity).await?;
+    drop(turn);
+    establish::adopt(state, cookie, key, &identity, address).await?;
     let row = find(state, key).await?.ok_or(Failure::Refused)?;
     Ok(confirmed(&row, state.config.sessions.revalidate_after))
 }

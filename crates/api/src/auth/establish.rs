@@ -77,8 +77,9 @@ pub(super) async fn adopt(
     cookie: &SessionCookie,
     key: &[u8],
     identity: &Identity,
+    address: IpAddr,
 ) -> Result<(), Failure> {
-    let user = resolve(state, provider_identity(identity), false, None).await?;
+    let user = resolve(state, provider_identity(identity, address), false).await?;
     let session = NewSession {
         token_hash: key,
         ticket_hash: &super::secrets::socket_ticket(cookie.expose()).hash(),
@@ -88,14 +89,19 @@ pub(super) async fn adopt(
         upstream_session_hash: Some(key),
         lifetime: state.config.sessions.lifetime,
         replaces: &[],
-        client_address: None,
+        client_address: Some(address.to_string()),
     };
     sessions::open(&state.pool, &session).await?.ok_or(Failure::Refused)?;
     Ok(())
 }
 
-pub(super) fn provider_identity(identity: &Identity) -> ProviderIdentity<'_> {
-    ProviderIdentity { uid: &identity.uid, email: Some(&identity.email), username: Some(&identity.username) }
+pub(super) fn provider_identity(identity: &Identity, address: IpAddr) -> ProviderIdentity<'_> {
+    ProviderIdentity {
+        uid: &identity.uid,
+        email: Some(&identity.email),
+        username: Some(&identity.username),
+        client_address: Some(address),
+    }
 }
 
 /// Whose user this is; a refusal leaves its reason in the audit trail.
@@ -103,13 +109,12 @@ pub(super) async fn resolve(
     state: &AppState,
     identity: ProviderIdentity<'_>,
     completes_registration: bool,
-    address: Option<IpAddr>,
 ) -> Result<User, Failure> {
     let rules = IdentityRules { trust_on_first_use: state.config.sessions.trust_on_first_use, completes_registration };
     match resolve_identity(&state.pool, identity, rules).await? {
         Resolution::User(user) => Ok(user),
         Resolution::Refused(refusal) => {
-            note_refusal(state, refusal.name(), refusal.user_id(), address).await?;
+            note_refusal(state, refusal.name(), refusal.user_id(), identity.client_address).await?;
             if refusal != Refusal::Unknown {
                 tracing::warn!(reason = refusal.name(), user = ?refusal.user_id(), "an account of Authentik was refused");
             }

@@ -13,6 +13,9 @@ pub(super) enum Failure {
     /// It is not a session, or no longer.
     #[error("the session is not valid")]
     Refused,
+    /// This address has asked about too many unknown cookies; the seconds to wait.
+    #[error("too many unknown cookies came from this address")]
+    TooMany(u32),
     /// Authentik could not be asked.
     #[error("{0}")]
     Unavailable(String),
@@ -43,6 +46,7 @@ impl From<&Failure> for ApiError {
     fn from(failure: &Failure) -> Self {
         match failure {
             Failure::Refused => Self::unauthorized(INVALID_SESSION),
+            Failure::TooMany(seconds) => Self::too_many_requests(*seconds),
             Failure::Unavailable(reason) => Self::unavailable(anyhow::anyhow!("{reason}")),
             Failure::Database(error) if is_unavailable(error) => Self::unavailable(anyhow::anyhow!("{error}")),
             Failure::Database(error) => Self::internal(anyhow::anyhow!("{error}")),

@@ -1,23 +1,32 @@
-//! How often logins and registrations may be tried: per client address (hard) and per account (soft). Counted in this
-//! process; a number of replicas allow that many times as much.
+//! How often logins and registrations may be tried, per client address (hard) and per account (soft), and how often an
+//! address may cause a call to Authentik or a row without being anybody. Counted in this process; a number of replicas
+//! allow that many times as much.
 
 use std::{
     hash::Hash,
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use freehunt_config::LoginLimits;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
-/// From here on, keys that are at rest are forgotten.
-const MANY_KEYS: usize = 10_000;
+/// Keys that are at rest are forgotten once in so many calls, so that a flood of keys costs no more than it brings.
+const CALLS_BETWEEN_SWEEPS: usize = 4_096;
 
 /// One for the process.
 pub struct LoginLimiter {
-    logins_by_address: DefaultKeyedRateLimiter<IpAddr>,
-    logins_by_account: DefaultKeyedRateLimiter<AccountKey>,
-    registrations_by_address: DefaultKeyedRateLimiter<IpAddr>,
+    logins_by_address: Limiter<IpAddr>,
+    logins_by_account: Limiter<AccountKey>,
+    registrations_by_address: Limiter<IpAddr>,
+    adoptions_by_address: Limiter<IpAddr>,
+    oidc_logins_by_address: Limiter<IpAddr>,
+}
+
+struct Limiter<K: Hash + Eq + Clone> {
+    budgets: DefaultKeyedRateLimiter<K>,
+    calls: AtomicUsize,
 }
 
 /// Whose account is tried. A browser that was signed in to it before has a budget of its own, which strangers who try
@@ -31,30 +40,39 @@ pub(super) struct AccountKey {
 
 impl LoginLimiter {
     pub fn new(limits: &LoginLimits) -> Self {
-        let quota = |quota: Quota, burst: u32| quota.allow_burst(at_least_one(burst));
-        let per_minute = |rate: u32, burst: u32| quota(Quota::per_minute(at_least_one(rate)), burst);
+        let per_minute = |rate: u32| Quota::per_minute(at_least_one(rate));
+        let per_hour = |rate: u32| Quota::per_hour(at_least_one(rate));
         Self {
-            logins_by_address: RateLimiter::keyed(per_minute(limits.per_address_per_minute, limits.per_address_burst)),
-            logins_by_account: RateLimiter::keyed(per_minute(limits.per_account_per_minute, limits.per_account_burst)),
-            registrations_by_address: RateLimiter::keyed(quota(
-                Quota::per_hour(at_least_one(limits.registration_per_hour)),
-                limits.registration_burst,
-            )),
+            logins_by_address: Limiter::new(per_minute(limits.per_address_per_minute), limits.per_address_burst),
+            logins_by_account: Limiter::new(per_minute(limits.per_account_per_minute), limits.per_account_burst),
+            registrations_by_address: Limiter::new(per_hour(limits.registration_per_hour), limits.registration_burst),
+            adoptions_by_address: Limiter::new(per_minute(limits.adoption_per_minute), limits.adoption_burst),
+            oidc_logins_by_address: Limiter::new(per_minute(limits.oidc_per_minute), limits.oidc_burst),
         }
     }
 
     /// Counts a login; the seconds to wait when it is one too many.
     pub(super) fn log_in_from(&self, address: IpAddr) -> Result<(), u32> {
-        count(&self.logins_by_address, &network(address))
+        self.logins_by_address.count(&network(address))
     }
 
     /// Counts a login to one account.
     pub(super) fn log_in_to(&self, account: &AccountKey) -> Result<(), u32> {
-        count(&self.logins_by_account, account)
+        self.logins_by_account.count(account)
     }
 
     pub(super) fn register_from(&self, address: IpAddr) -> Result<(), u32> {
-        count(&self.registrations_by_address, &network(address))
+        self.registrations_by_address.count(&network(address))
+    }
+
+    /// Counts a question to Authentik whose an unknown cookie is.
+    pub(super) fn adopt_from(&self, address: IpAddr) -> Result<(), u32> {
+        self.adoptions_by_address.count(&network(address))
+    }
+
+    /// Counts an OpenID Connect login that begins.
+    pub(super) fn begin_oidc_from(&self, address: IpAddr) -> Result<(), u32> {
+        self.oidc_logins_by_address.count(&network(address))
     }
 }
 
@@ -73,16 +91,28 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-fn count<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), u32> {
-    if limiter.len() > MANY_KEYS {
-        limiter.retain_recent();
+impl<K: Hash + Eq + Clone> Limiter<K> {
+    fn new(rate: Quota, burst: u32) -> Self {
+        Self { budgets: RateLimiter::keyed(rate.allow_burst(at_least_one(burst))), calls: AtomicUsize::new(0) }
     }
-    limiter.check_key(key).map_err(|refused| {
-        let seconds = refused.wait_time_from(limiter.clock().now()).as_secs_f64().ceil();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most an hour, never negative")]
-        let seconds = seconds as u32;
-        seconds.max(1)
-    })
+
+    /// The seconds to wait when it is one too many.
+    fn count(&self, key: &K) -> Result<(), u32> {
+        if self.calls.fetch_add(1, Ordering::Relaxed) % CALLS_BETWEEN_SWEEPS == CALLS_BETWEEN_SWEEPS - 1 {
+            self.budgets.retain_recent();
+            self.budgets.shrink_to_fit();
+        }
+        self.budgets.check_key(key).map_err(|refused| {
+            let seconds = refused.wait_time_from(self.budgets.clock().now()).as_secs_f64().ceil();
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "at most an hour, never negative"
+            )]
+            let seconds = seconds as u32;
+            seconds.max(1)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +127,21 @@ mod tests {
             per_account_per_minute: 10,
             registration_burst: 1,
             registration_per_hour: 1,
+            adoption_burst: 2,
+            adoption_per_minute: 1,
+            oidc_burst: 1,
+            oidc_per_minute: 1,
         })
+    }
+
+    /// A flood from ever new addresses leaves no more than the keys of the last few thousand calls.
+    #[test]
+    fn keys_at_rest_are_forgotten() {
+        let limiter = Limiter::new(Quota::per_second(NonZeroU32::MAX), 1);
+        for number in 0..CALLS_BETWEEN_SWEEPS * 3 {
+            assert_eq!(limiter.count(&number), Ok(()));
+        }
+        assert!(limiter.budgets.len() < CALLS_BETWEEN_SWEEPS, "{}", limiter.budgets.len());
     }
 
     /// Fault case 18.

@@ -56,8 +56,8 @@ pub async fn log_in(state: &AppState, request: LogInRequest<'_>) -> ApiResult<Lo
     }
     let refusal = match state.authentik.log_in(request.identifier, request.password).await.map_err(Failure::from)? {
         LogIn::Success { session, identity } => {
-            let identity = establish::provider_identity(&identity);
-            match establish::resolve(state, identity, true, Some(request.address)).await {
+            let identity = establish::provider_identity(&identity, request.address);
+            match establish::resolve(state, identity, true).await {
                 Ok(user) => {
                     let sign_in = SignIn::by_form(&user, &session, request.headers, request.address);
                     return Ok(LogInOutcome::Begun(establish::begin(state, sign_in).await?));

@@ -27,12 +27,19 @@ pub use self::{
     limits::LoginLimiter,
     store::SessionStore,
 };
-use crate::{error::ApiResult, extract::Session, state::AppState};
+use crate::{
+    error::ApiResult,
+    extract::{Session, client_address},
+    state::AppState,
+};
 
 /// The session the request carries, or 401; 503 when Authentik or the database would have to be asked and is away.
 pub async fn authenticate(parts: &Parts, state: &AppState) -> ApiResult<Session> {
     match Credential::of(&parts.headers, state.config.frontend.secure_cookies)? {
         Credential::Bearer(token) => bearer::authenticate(state, &token).await,
-        credential => state.sessions.find(state, credential).await,
+        credential => {
+            let address = client_address(parts, state.config.http.trusted_proxy_hops);
+            state.sessions.find(state, credential, address).await
+        }
     }
 }

@@ -35,7 +35,14 @@ pub struct Redirection {
 }
 
 /// Begins a login, bound to this browser by a cookie. Two tabs share that cookie.
-pub async fn begin(state: &AppState, headers: &HeaderMap, return_to: Option<&str>) -> ApiResult<Redirection> {
+pub async fn begin(
+    state: &AppState,
+    headers: &HeaderMap,
+    address: IpAddr,
+    return_to: Option<&str>,
+) -> ApiResult<Redirection> {
+    // Each login that begins is a row until it expires.
+    state.login_limits.begin_oidc_from(address).map_err(ApiError::too_many_requests)?;
     let frontend = &state.config.frontend;
     let request = state.oidc.authorization_request().await.map_err(Failure::from)?;
     let known = only_cookie(headers, cookies::browser_name(frontend.secure_cookies)).ok().flatten();
@@ -142,9 +149,13 @@ async fn sign_in(state: &AppState, callback: &Callback<'_>) -> ApiResult<Result<
 }
 
 async fn open(state: &AppState, callback: &Callback<'_>, tokens: &OidcTokens) -> Result<SetCookies, Failure> {
-    let identity =
-        ProviderIdentity { uid: &tokens.subject, email: tokens.email.as_deref(), username: tokens.username.as_deref() };
-    let user = establish::resolve(state, identity, true, Some(callback.address)).await?;
+    let identity = ProviderIdentity {
+        uid: &tokens.subject,
+        email: tokens.email.as_deref(),
+        username: tokens.username.as_deref(),
+        client_address: Some(callback.address),
+    };
+    let user = establish::resolve(state, identity, true).await?;
     let text = |secret: &SecretString| secret.expose_secret().to_owned();
     let sign_in = SignIn {
         user: &user,

@@ -115,7 +115,7 @@ pub async fn register(
         Ok(proof) => proof,
         Err(errors) => return Ok(RegisterOutcome::Refused(errors)),
     };
-    let provider = establish::provider_identity(&identity);
+    let provider = establish::provider_identity(&identity, address);
     let user = match complete_registration(&state.pool, registration.registrant(), provider).await? {
         Resolution::User(user) => user,
         Resolution::Refused(refusal) => {
@@ -160,16 +160,19 @@ async fn enroll(
         }
         Enrolled::NotAnswerableHere { .. } => return Ok(Err(elsewhere())),
     };
+    // "Taken" may mean taken by an earlier attempt of the same person, however long ago, here or at the original:
+    // whoever knows the password is that person.
+    let may_be_taken = ["username", "email", "non_field_errors"].iter().any(|field| refused.0.contains_key(*field));
+    if may_be_taken
+        && state.login_limits.log_in_while_registering(&registration.username).is_ok()
+        && let Some(proof) = log_in(state, registration).await?
+    {
+        return Ok(checked(registration, proof));
+    }
     if !pending.resumed {
         abandon_registration(&state.pool, pending).await?;
-        return Ok(Err(refused));
     }
-    // "Taken" may mean taken by the earlier attempt of the same person: whoever knows the password is that person.
-    if state.login_limits.log_in_while_registering(&registration.username).is_err() {
-        return Ok(Err(refused));
-    }
-    let proof = log_in(state, registration).await?;
-    Ok(proof.map_or(Err(refused), |proof| checked(registration, proof)))
+    Ok(Err(refused))
 }
 
 async fn log_in(state: &AppState, registration: &Registration) -> Result<Option<Proof>, Failure> {

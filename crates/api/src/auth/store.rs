@@ -2,6 +2,7 @@
 //! that a revoked session ends everywhere at once.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -11,11 +12,13 @@ use std::{
 
 use freehunt_domain::ids::SessionId;
 use moka::{Expiry, future::Cache};
+use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     check::{self, Checked},
     credentials::{Credential, INVALID_SESSION},
+    failure::Failure,
     listener,
 };
 use crate::{
@@ -26,10 +29,16 @@ use crate::{
 
 /// A cookie that Authentik does not know is not asked about again for so long.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(5);
+/// Questions about unknown cookies that are under way at once: whoever makes them up must not keep Authentik from
+/// answering those who log in.
+const ADOPTIONS_AT_ONCE: usize = 16;
 
 /// One for the process.
 pub struct SessionStore {
     shared: Arc<Shared>,
+    /// Hashes of bearer tokens that the provider has confirmed lately.
+    confirmed_tokens: Cache<Vec<u8>, ()>,
+    pub(super) adoptions: Semaphore,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
 }
@@ -54,7 +63,8 @@ impl Expiry<Vec<u8>, Checked> for LifeOfEntry {
 }
 
 impl SessionStore {
-    pub fn new(capacity: u64) -> Self {
+    /// `confirmed_for` is how long the provider's word on a bearer token counts.
+    pub fn new(capacity: u64, confirmed_for: Duration) -> Self {
         let stop = CancellationToken::new();
         let shared = Shared {
             sessions: Cache::builder().max_capacity(capacity).expire_after(LifeOfEntry).build(),
@@ -63,22 +73,28 @@ impl SessionStore {
             is_started: AtomicBool::new(false),
             heard: AtomicU64::new(0),
         };
-        Self { shared: Arc::new(shared), _stop_on_drop: stop.clone().drop_guard(), stop }
+        Self {
+            shared: Arc::new(shared),
+            confirmed_tokens: Cache::builder().max_capacity(capacity).time_to_live(confirmed_for).build(),
+            adoptions: Semaphore::new(ADOPTIONS_AT_ONCE),
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
+        }
     }
 
     /// The live session of a cookie. Requests that come together share one check.
-    pub(super) async fn find(&self, state: &AppState, credential: Credential) -> ApiResult<Session> {
+    pub(super) async fn find(&self, state: &AppState, credential: Credential, address: IpAddr) -> ApiResult<Session> {
         self.ensure_listening(state);
         let key = credential.hash();
         if self.shared.refused.contains_key(&key) {
             return Err(ApiError::unauthorized(INVALID_SESSION));
         }
         if !self.shared.is_listening.load(Ordering::Acquire) {
-            return Ok(check::check(state, &credential, &key).await?.session.as_ref().clone());
+            return Ok(check::check(state, &credential, &key, address).await?.session.as_ref().clone());
         }
         let heard = self.heard();
         let entry = self.shared.sessions.entry_by_ref(&key);
-        let entry = entry.or_try_insert_with(check::check(state, &credential, &key)).await;
+        let entry = entry.or_try_insert_with(check::check(state, &credential, &key, address)).await;
         let found = if entry.as_ref().is_ok_and(|entry| !entry.is_fresh()) { "memory" } else { "checked" };
         metrics::counter!("freehunt_session_lookups_total", "found" => found).increment(1);
         if self.heard() != heard {
@@ -95,6 +111,15 @@ impl SessionStore {
     /// How often something was heard of; when it differs from before, what was read in between may be old.
     pub(super) fn heard(&self) -> u64 {
         self.shared.heard.load(Ordering::Acquire)
+    }
+
+    /// Whether the provider stands by this bearer token, as `ask` tells when it was not asked lately.
+    pub(super) async fn confirm_token(
+        &self,
+        hash: &[u8],
+        ask: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<(), Arc<Failure>> {
+        self.confirmed_tokens.try_get_with_by_ref(hash, ask).await
     }
 
     /// Authentik does not know this cookie.

@@ -15,4 +15,4 @@ pub use body::{JSON_LIMIT_BYTES as BODY_LIMIT_BYTES, ValidBody, Validate, date, 
 pub use optional::{Created, MaybeJson, Text};
 pub use params::{PathId, PathIds};
 pub use rules::{Field, Rule, Unknown, is_email};
-pub use session::{ClientAddress, MaybeSession, Session};
+pub use session::{ClientAddress, MaybeSession, Session, client_address};

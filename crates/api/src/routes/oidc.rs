@@ -33,14 +33,16 @@ pub struct LoginQuery {
 #[utoipa::path(get, path = "/auth/oidc/login", tag = "auth",
     params(("return_to" = Option<String>, Query, description = "Where to go afterwards: a page of the frontend")),
     responses((status = 303, description = "To Authentik"),
+        (status = 429, description = "Too many logins begun from this address", body = ErrorBody),
         (status = 503, description = "Authentik is away", body = ErrorBody)))]
 pub async fn begin_login(
     State(state): State<AppState>,
+    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     query: Result<Query<LoginQuery>, QueryRejection>,
 ) -> ApiResult<Response> {
     let return_to = query.ok().and_then(|Query(query)| query.return_to);
-    redirect(oidc::begin(&state, &headers, return_to.as_deref()).await?)
+    redirect(oidc::begin(&state, &headers, address, return_to.as_deref()).await?)
 }
 
 #[derive(Deserialize)]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{ApiError, ApiResult, ErrorBody},
-    extract::{Access, Allowed, AllowedBody, Field, PathId, Rule, Session, Validate},
+    extract::{Access, Allowed, AllowedBody, ClientAddress, Field, PathId, Rule, Session, Validate},
     number::Number,
     routes::closed,
     state::AppState,
@@ -263,6 +263,7 @@ async fn own_account(state: &AppState, session: &Session) -> ApiResult<Json<Acco
         (status = 503, description = "Authentik cannot confirm the session now", body = ErrorBody)))]
 pub async fn update_user(
     State(state): State<AppState>,
+    ClientAddress(address): ClientAddress,
     AllowedBody(ChangedUser(session), body): AllowedBody<ChangedUser, UpdateUser>,
 ) -> ApiResult<Json<UserView>> {
     if body.email.is_some() || body.role.is_some() {
@@ -273,7 +274,7 @@ pub async fn update_user(
     if username.contains('@') {
         return Err(ApiError::rules(vec!["username must not contain '@'".to_owned()]));
     }
-    Ok(Json(users::rename(&state.pool, session.user_id, &username).await?.into()))
+    Ok(Json(users::rename(&state.pool, session.user_id, &username, Some(address.to_string())).await?.into()))
 }
 
 /// Closed: an account is ended at Authentik.

@@ -25,6 +25,7 @@ pub struct BearerClaims {
     pub session_id: Option<String>,
     pub scopes: Vec<String>,
     pub expires_at: DateTime<Utc>,
+    pub issued_at: Option<DateTime<Utc>>,
 }
 
 /// Whose sessions a verified log-out token ends: those of the subject, of the provider's session, or both.
@@ -41,6 +42,8 @@ pub struct LogoutClaims {
 struct AccessTokenClaims {
     sub: String,
     exp: f64,
+    #[serde(default)]
+    iat: Option<f64>,
     #[serde(default)]
     nbf: Option<f64>,
     #[serde(default)]
@@ -105,6 +108,7 @@ impl Oidc {
             session_id: claims.sid,
             scopes: claims.scope.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect(),
             expires_at,
+            issued_at: claims.iat.map(time).transpose()?,
         })
     }
 

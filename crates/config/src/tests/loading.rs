@@ -220,7 +220,7 @@ fn derived_values_follow_what_is_set() {
     assert!(config.docs_enabled);
     assert_eq!(config.oidc.issuer.as_str(), "https://authentik.freehunt.example/sso/application/o/freehunt/");
     assert_eq!(config.oidc.audience, "client");
-    for issuer in ["https://idp.example/o/app", "https://idp.example/o/app/"] {
+    for issuer in ["https://idp.example/o/app", "https://idp.example/o/app/", "https://idp.example"] {
         assert_eq!(api(&[("OIDC_ISSUER", issuer)]).oidc.issuer.as_str(), issuer);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use sqlx::PgPool;
 
-use super::{identity, queries};
+use super::{ProviderIdentity, identity, queries};
 use crate::{Violation, audit::AuditActor, ids::UserId};
 
 /// An account at Authentik, whatever its state: one that cannot be bound still makes its address ambiguous.
@@ -77,7 +77,8 @@ async fn bind_one(pool: &PgPool, id: UserId, email: &str, uid: &str, dry_run: bo
     if dry_run {
         return Ok(true);
     }
-    match identity::bind(&mut transaction, id, uid, "operator", AuditActor::Operator).await {
+    let account = ProviderIdentity { uid, email: Some(email), username: None, client_address: None };
+    match identity::bind(&mut transaction, id, account, "operator", AuditActor::Operator).await {
         Err(error) if matches!(Violation::of(&error), Some(Violation::Unique { .. })) => return Ok(false),
         result => result?,
     }

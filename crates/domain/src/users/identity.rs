@@ -2,6 +2,8 @@
 //!
 //! Addresses are not unique at Authentik, so an address alone opens nothing.
 
+use std::net::IpAddr;
+
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
@@ -19,6 +21,8 @@ pub struct ProviderIdentity<'a> {
     /// Absent or empty when Authentik does not say.
     pub email: Option<&'a str>,
     pub username: Option<&'a str>,
+    /// From where somebody came with it, for the audit trail.
+    pub client_address: Option<IpAddr>,
 }
 
 /// What may happen for an account that is bound to nobody here.
@@ -86,7 +90,7 @@ pub async fn resolve_identity(
     let resolution = match queries::list_users_by_email(&mut transaction, email).await?.as_slice() {
         [] => finish_interrupted(&mut transaction, identity, email, rules).await?,
         [user] if rules.trust_on_first_use && !queries::has_identity(&mut transaction, user.id).await? => {
-            bind(&mut transaction, user.id, identity.uid, "first_use", AuditActor::System).await?;
+            bind(&mut transaction, user.id, identity, "first_use", AuditActor::System).await?;
             Resolution::User(user.clone())
         }
         [user, ..] => Resolution::Refused(Refusal::AddressOfAnother(user.id)),
@@ -118,7 +122,7 @@ async fn finish_interrupted(
     let (true, Some(username)) = (rules.completes_registration, identity.username) else { return Ok(unknown) };
     match queries::find_pending_role(connection, email, username).await? {
         Some(role) => {
-            let user = register::create_bound(connection, email, username, role, identity.uid).await?;
+            let user = register::create_bound(connection, email, username, role, identity).await?;
             Ok(Resolution::User(user))
         }
         None => Ok(unknown),
@@ -129,17 +133,17 @@ async fn finish_interrupted(
 pub(super) async fn bind(
     connection: &mut PgConnection,
     user_id: UserId,
-    uid: &str,
+    identity: ProviderIdentity<'_>,
     bound_by: &str,
     actor: AuditActor,
 ) -> Result<(), sqlx::Error> {
-    queries::insert_identity(connection, user_id, uid, bound_by).await?;
+    queries::insert_identity(connection, user_id, identity.uid, bound_by).await?;
     let record = AuditRecord {
         actor,
         table: "identity",
         action: "bind",
         subject_id: Some(user_id.to_string()),
-        client_address: None,
+        client_address: identity.client_address.map(|address| address.to_string()),
         details: Some(json!({ "bound_by": bound_by })),
     };
     audit::record(connection, &record).await

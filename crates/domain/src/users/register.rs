@@ -9,7 +9,11 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{ProviderIdentity, Refusal, Resolution, Role, User, identity, queries};
+use super::{
+    ProviderIdentity, Refusal, Resolution, Role, User,
+    identity::{self, bind},
+    queries,
+};
 use crate::audit::AuditActor;
 
 /// How long an interrupted registration can be finished.
@@ -75,7 +79,7 @@ pub async fn complete_registration(
         return Ok(Resolution::Refused(Refusal::AddressOfAnother(other.id)));
     }
     let Registrant { email, username, role } = registrant;
-    let user = create_bound(&mut transaction, email, username, role, identity.uid).await?;
+    let user = create_bound(&mut transaction, email, username, role, identity).await?;
     transaction.commit().await?;
     Ok(Resolution::User(user))
 }
@@ -86,10 +90,10 @@ pub(super) async fn create_bound(
     email: &str,
     username: &str,
     role: Role,
-    uid: &str,
+    identity: ProviderIdentity<'_>,
 ) -> Result<User, sqlx::Error> {
     let id = queries::insert_user(connection, email, username, role).await?;
-    identity::bind(connection, id, uid, "registration", AuditActor::User(id)).await?;
+    bind(connection, id, identity, "registration", AuditActor::User(id)).await?;
     queries::delete_pending_registrations(connection, email).await?;
     queries::find_user(connection, id).await?.ok_or(sqlx::Error::RowNotFound)
 }

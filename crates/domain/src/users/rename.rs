@@ -3,7 +3,11 @@
 use sqlx::PgPool;
 
 use super::{User, queries};
-use crate::{ids::UserId, sessions};
+use crate::{
+    audit::{self, AuditActor, AuditRecord},
+    ids::UserId,
+    sessions,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RenameError {
@@ -16,7 +20,12 @@ pub enum RenameError {
 }
 
 /// Names are unique here whatever their case.
-pub async fn rename(pool: &PgPool, id: UserId, username: &str) -> Result<User, RenameError> {
+pub async fn rename(
+    pool: &PgPool,
+    id: UserId,
+    username: &str,
+    client_address: Option<String>,
+) -> Result<User, RenameError> {
     let mut transaction = pool.begin().await?;
     queries::lock_text(&mut transaction, username).await?;
     if queries::is_username_taken(&mut transaction, username, Some(id)).await? {
@@ -25,6 +34,15 @@ pub async fn rename(pool: &PgPool, id: UserId, username: &str) -> Result<User, R
     queries::update_username(&mut transaction, id, username).await?;
     let user = queries::find_user(&mut transaction, id).await?.ok_or(RenameError::NotFound)?;
     sessions::announce_user(&mut transaction, id).await?;
+    let record = AuditRecord {
+        actor: AuditActor::User(id),
+        table: "User",
+        action: "rename",
+        subject_id: Some(id.to_string()),
+        client_address,
+        details: None,
+    };
+    audit::record(&mut transaction, &record).await?;
     transaction.commit().await?;
     Ok(user)
 }
