@@ -73,3 +73,45 @@ async fn sessions_confirmed_lately_still_read_but_change_nothing_of_weight() {
     })
     .await;
 }
+
+/// Fault case 16: what is public stays public to somebody whose session cannot be checked; what may be theirs alone is
+/// not said to be missing.
+#[tokio::test]
+async fn public_pages_are_read_on_and_private_ones_are_not_denied() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let published = app.published_posting(&acme, &[50_000]).await;
+        let unpaid = app.unpaid_posting(&acme, &[50_000]).await;
+        let checkpoint = app.checkpoint_ids(unpaid).await[0];
+        let alice = app.freelance("alice").await;
+        // A browser of the running original, whose cookie was never seen here.
+        let cookie = format!("authentik_session={}", app.authentik.session_for("acme"));
+        let browser = super::with_cookie(&acme, &cookie);
+        app.authentik.controls().fail_everything();
+        let public = app.anonymous().get(&format!("/job-postings/{published}")).await.expect(200);
+        assert_eq!(browser.get(&format!("/job-postings/{published}")).await.expect(200), public);
+        for path in [format!("/companies/{}", acme.company_id()), format!("/freelances/{}", alice.freelance_id())] {
+            let public = app.anonymous().get(&path).await.expect(200);
+            assert_eq!(browser.get(&path).await.expect(200), public, "{path}");
+        }
+        browser.post("/job-postings/search", json!({ "take": 5 })).await.expect(200);
+        browser.post("/freelances/search", json!({ "take": 5 })).await.expect(200);
+        let checkpoints = format!("/checkpoints/job-posting/{unpaid}");
+        for path in [format!("/job-postings/{unpaid}"), format!("/checkpoints/{checkpoint}"), checkpoints] {
+            app.anonymous().get(&path).await.expect(404);
+            let unchecked = browser.get(&path).await;
+            assert!(unchecked.headers.contains_key("retry-after"), "{path}");
+            unchecked.expect(503);
+        }
+        // Nobody is told to be signed out.
+        browser.get("/auth/getme").await.expect(503);
+        app.authentik.controls().recover();
+        let own = format!("/job-postings/{unpaid}");
+        eventually("the circuit is closed", async || browser.get(&own).await.status == 200).await;
+        // A cookie that is nobody's is nobody.
+        let nobody = super::with_cookie(&acme, "authentik_session=nobody");
+        nobody.get(&own).await.expect(404);
+        nobody.get(&format!("/job-postings/{published}")).await.expect(200);
+    })
+    .await;
+}

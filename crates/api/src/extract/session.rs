@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::request::Parts,
+    http::{StatusCode, request::Parts},
 };
 use freehunt_domain::{
     audit::AuditActor,
@@ -73,20 +73,39 @@ impl FromRequestParts<AppState> for Session {
     }
 }
 
-/// For public endpoints that know more for somebody who is logged in: an absent or dead session is nobody.
-pub struct MaybeSession(pub Option<Session>);
+/// For public endpoints that know more for somebody who is logged in. An absent or dead session is nobody; so is one
+/// that cannot be checked now, but such a reader is not told that something is missing or forbidden.
+#[derive(Debug)]
+pub struct MaybeSession {
+    pub session: Option<Session>,
+    /// Why the session that was sent could not be checked.
+    unchecked: Option<ApiError>,
+}
 
 impl FromRequestParts<AppState> for MaybeSession {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
-        Ok(Self(Session::from_request_parts(parts, state).await.ok()))
+        Ok(match Session::from_request_parts(parts, state).await {
+            Ok(session) => Self { session: Some(session), unchecked: None },
+            Err(error) if error.status() == StatusCode::UNAUTHORIZED => Self { session: None, unchecked: None },
+            Err(error) => Self { session: None, unchecked: Some(error) },
+        })
     }
 }
 
 impl MaybeSession {
-    pub fn actor(&self) -> Option<Actor> {
-        self.0.as_ref().map(Session::actor)
+    /// As an argument that cannot fail, for extractors that are made of several.
+    pub async fn of(parts: &mut Parts, state: &AppState) -> Self {
+        Self::from_request_parts(parts, state).await.unwrap_or_else(|never| match never {})
+    }
+
+    /// What to answer when `refusal` is right for a stranger: whose session could not be checked may be none.
+    pub fn refusal(self, refusal: ApiError) -> ApiError {
+        match self.unchecked {
+            Some(unchecked) if refusal.status().is_client_error() => unchecked,
+            _ => refusal,
+        }
     }
 }
 

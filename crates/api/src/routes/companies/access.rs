@@ -23,16 +23,22 @@ pub struct VisibleCompany {
 }
 
 impl Access for VisibleCompany {
-    type Claim = (Option<Session>, CompanyId);
+    type Claim = (MaybeSession, CompanyId);
 
     async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
-        let MaybeSession(session) =
-            MaybeSession::from_request_parts(parts, state).await.unwrap_or_else(|never| match never {});
+        let reader = MaybeSession::of(parts, state).await;
         let PathId(id) = PathId::from_request_parts(parts, state).await?;
-        Ok((session, id))
+        Ok((reader, id))
     }
 
-    async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+    async fn grant((reader, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+        let visible = Self::find(reader.session.clone(), id, state).await;
+        visible.map_err(|refusal| reader.refusal(refusal))
+    }
+}
+
+impl VisibleCompany {
+    async fn find(session: Option<Session>, id: CompanyId, state: &AppState) -> ApiResult<Self> {
         let actor = session.as_ref().map(Session::actor);
         let mut connection = state.pool.acquire().await?;
         let found = queries::find_facts(&mut connection, id, actor).await?;

@@ -93,14 +93,14 @@ pub async fn list_freelances(session: Session) -> ApiResult<()> {
         (status = 404, description = "No such profile", body = ErrorBody)))]
 pub async fn get_freelance(
     State(state): State<AppState>,
-    MaybeSession(session): MaybeSession,
+    reader: MaybeSession,
     PathId(id): PathId<FreelanceId>,
 ) -> ApiResult<Json<FreelanceView>> {
     let mut connection = state.pool.acquire().await?;
     let freelance = queries::find_freelance(&mut connection, id).await?;
     let freelance = freelance.ok_or_else(|| ApiError::not_found("Freelance not found"))?;
     let (user, skills) = relations(&mut connection, &freelance).await?;
-    Ok(Json(FreelanceView::new(freelance, user, skills, session.map(|session| session.user_id))))
+    Ok(Json(FreelanceView::new(freelance, user, skills, reader.session.map(|session| session.user_id))))
 }
 
 /// Changes what the body names of the session's own profile.

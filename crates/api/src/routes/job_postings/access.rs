@@ -81,16 +81,22 @@ impl VisibleJobPosting {
 }
 
 impl Access for VisibleJobPosting {
-    type Claim = (Option<Session>, JobPostingId);
+    type Claim = (MaybeSession, JobPostingId);
 
     async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
-        let MaybeSession(session) =
-            MaybeSession::from_request_parts(parts, state).await.unwrap_or_else(|never| match never {});
+        let reader = MaybeSession::of(parts, state).await;
         let PathId(id) = PathId::from_request_parts(parts, state).await?;
-        Ok((session, id))
+        Ok((reader, id))
     }
 
-    async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+    async fn grant((reader, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+        let visible = Self::find(reader.session.clone(), id, state).await;
+        visible.map_err(|refusal| reader.refusal(refusal))
+    }
+}
+
+impl VisibleJobPosting {
+    async fn find(session: Option<Session>, id: JobPostingId, state: &AppState) -> ApiResult<Self> {
         let mut connection = state.pool.acquire().await?;
         let actor = session.as_ref().map(Session::actor);
         let found = queries::find_facts(&mut connection, id, actor.map(|actor| actor.user_id)).await?;
@@ -244,19 +250,20 @@ pub struct CheckpointToView {
 }
 
 impl Access for CheckpointToView {
-    type Claim = (Option<Session>, CheckpointId);
+    type Claim = (MaybeSession, CheckpointId);
 
     async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
-        let MaybeSession(session) =
-            MaybeSession::from_request_parts(parts, state).await.unwrap_or_else(|never| match never {});
+        let reader = MaybeSession::of(parts, state).await;
         let PathId(id) = PathId::from_request_parts(parts, state).await?;
-        Ok((session, id))
+        Ok((reader, id))
     }
 
-    async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
-        let (checkpoint, _, facts) =
-            load_checkpoint(id, session.as_ref(), CheckpointAction::View, no_checkpoint, state).await?;
-        Ok(Self { checkpoint, audience: Audience::of(&facts, session.as_ref()) })
+    async fn grant((reader, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+        let session = reader.session.as_ref();
+        match load_checkpoint(id, session, CheckpointAction::View, no_checkpoint, state).await {
+            Ok((checkpoint, _, facts)) => Ok(Self { checkpoint, audience: Audience::of(&facts, session) }),
+            Err(refusal) => Err(reader.refusal(refusal)),
+        }
     }
 }
 

@@ -14,7 +14,6 @@ use freehunt_domain::{
         self, CreateJobPostingError, DeleteJobPostingError, JobPosting, JobPostingStatus, PostingCandidate,
         UpdateJobPostingError, queries, relations, search,
     },
-    policy,
     retry::retrying,
     users::Role,
 };
@@ -29,7 +28,8 @@ use self::{
 };
 use crate::{
     error::{ApiError, ApiResult, ErrorBody, FORBIDDEN},
-    extract::{Allowed, AllowedBody, ClientAddress, Created, MaybeSession, PathId, Session, ValidBody},
+    extract::{Allowed, AllowedBody, ClientAddress, Created, MaybeSession, Session, ValidBody},
+    routes::companies::OwnUserPath,
     state::AppState,
 };
 
@@ -209,10 +209,10 @@ pub async fn delete_job_posting(
         (status = 400, description = "Refused body", body = ErrorBody)))]
 pub async fn search_job_postings(
     State(state): State<AppState>,
-    MaybeSession(session): MaybeSession,
+    reader: MaybeSession,
     ValidBody(body): ValidBody<SearchJobPostings>,
 ) -> ApiResult<Json<FoundJobPostingsView>> {
-    let seeker = session.filter(|session| session.role == Role::Freelance).map(|session| session.user_id);
+    let seeker = reader.session.filter(|session| session.role == Role::Freelance).map(|session| session.user_id);
     let mut connection = state.pool.acquire().await?;
     let found = search::search(&mut connection, &body.into_search(), seeker).await?;
     let data = found.page.into_iter().map(FoundJobPostingView::of).collect();
@@ -244,10 +244,8 @@ pub async fn list_job_postings_of_company(
         (status = 403, description = "Somebody else", body = ErrorBody)))]
 pub async fn list_job_postings_of_user(
     State(state): State<AppState>,
-    session: Session,
-    PathId(user_id): PathId<UserId>,
+    Allowed(OwnUserPath(session)): Allowed<OwnUserPath>,
 ) -> ApiResult<Json<Vec<OwnJobPosting>>> {
-    ApiError::check(policy::is_self(session.actor(), user_id), "")?;
     let mut connection = state.pool.acquire().await?;
     let rows = list_own(&mut connection, session.user_id, None).await?;
     Ok(Json(relations::load(&mut connection, rows).await?.into_iter().map(OwnJobPosting::of).collect()))
@@ -262,11 +260,9 @@ pub async fn list_job_postings_of_user(
         (status = 403, description = "Somebody else", body = ErrorBody)))]
 pub async fn list_job_postings_of_user_by_status(
     State(state): State<AppState>,
-    session: Session,
-    PathId(user_id): PathId<UserId>,
+    Allowed(OwnUserPath(session)): Allowed<OwnUserPath>,
     PathStatus(status): PathStatus,
 ) -> ApiResult<Json<Vec<OwnJobPosting>>> {
-    ApiError::check(policy::is_self(session.actor(), user_id), "")?;
     let mut connection = state.pool.acquire().await?;
     let rows = list_own(&mut connection, session.user_id, Some(status)).await?;
     Ok(Json(relations::load(&mut connection, rows).await?.into_iter().map(OwnJobPosting::of).collect()))
