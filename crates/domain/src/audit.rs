@@ -79,11 +79,27 @@ pub struct AuditLine {
     pub details: Option<Value>,
 }
 
-/// The newest `limit` lines, newest first, of one actor or subject when given.
+/// Which lines an operator wants; what is not given does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter<'a> {
+    /// Who did it.
+    pub actor: Option<Uuid>,
+    /// The row it was done on.
+    pub subject: Option<&'a str>,
+    /// What was done, e.g. `log_in_refused`.
+    pub action: Option<&'a str>,
+    /// From where.
+    pub client_address: Option<&'a str>,
+    /// Not before this time.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+}
+
+/// The newest `limit` lines that fit, newest first.
 pub async fn list(
     connection: &mut PgConnection,
-    actor: Option<Uuid>,
-    subject: Option<&str>,
+    filter: &AuditFilter<'_>,
     limit: i64,
 ) -> Result<Vec<AuditLine>, sqlx::Error> {
     sqlx::query_as!(
@@ -92,9 +108,15 @@ pub async fn list(
                   subject_id, client_address, details
            FROM "Log"
            WHERE ($1::uuid IS NULL OR actor_id = $1) AND ($2::text IS NULL OR subject_id = $2)
-           ORDER BY "timestamp" DESC, id LIMIT $3"#,
-        actor,
-        subject,
+             AND ($3::text IS NULL OR "action" = $3) AND ($4::text IS NULL OR client_address = $4)
+             AND ($5::timestamp IS NULL OR "timestamp" >= $5) AND ($6::timestamp IS NULL OR "timestamp" < $6)
+           ORDER BY "timestamp" DESC, id LIMIT $7"#,
+        filter.actor,
+        filter.subject,
+        filter.action,
+        filter.client_address,
+        filter.since as Option<Timestamp>,
+        filter.until as Option<Timestamp>,
         limit,
     )
     .fetch_all(connection)
