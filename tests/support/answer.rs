@@ -1,6 +1,8 @@
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use crate::logs;
+
 /// What a server answered.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -19,6 +21,13 @@ impl Answer {
         let headers = response.headers().clone();
         let text = response.text().await.expect("the answer's body arrives");
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        for cookie in headers.get_all("set-cookie") {
+            let pair = cookie.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+            logs::watch(&String::from_utf8_lossy(pair));
+        }
+        if status >= 400 {
+            logs::check_refusal(&request, status, &text);
+        }
         Self { status, headers, text, body, request }
     }
 

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Persona, settings};
+use crate::{Persona, logs, settings};
 
 /// What a test changes about its servers.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +63,7 @@ impl TestApp {
 
     /// As [`TestApp::run`], with other settings.
     pub async fn run_with(options: TestOptions, test: impl AsyncFnOnce(&TestApp)) {
+        logs::start();
         let cluster = cluster().await;
         let database = fresh_database(&cluster).await;
         let app = Self::start(&database, options).await;
@@ -74,6 +75,8 @@ impl TestApp {
             std::panic::resume_unwind(panic);
         }
         assert!(left_behind.is_empty(), "the test left behind: {left_behind:?}");
+        let findings = logs::findings();
+        assert!(findings.is_empty(), "secrets came out in this test or one beside it:\n{}", findings.join("\n"));
     }
 
     async fn start(database: &TestDatabase, options: TestOptions) -> Self {
@@ -104,7 +107,7 @@ impl TestApp {
             ("API_URL".to_owned(), format!("http://localhost:{port}")),
             ("PORT".to_owned(), port.to_string()),
             ("AUTHENTIK_URL".to_owned(), authentik.url()),
-            ("AUTHENTIK_TOKEN".to_owned(), "sandbox-authentik-admin-token".to_owned()),
+            ("AUTHENTIK_TOKEN".to_owned(), settings::ADMIN_TOKEN.to_owned()),
             ("S3_URL".to_owned(), s3.url()),
             ("S3_ACCESS_KEY".to_owned(), settings::S3_ACCESS_KEY.to_owned()),
             ("S3_SECRET_KEY".to_owned(), settings::S3_SECRET_KEY.to_owned()),
@@ -119,6 +122,10 @@ impl TestApp {
             ("LOGIN_LIMIT_ACCOUNT_PER_MINUTE".to_owned(), "1000".to_owned()),
             ("REGISTRATION_LIMIT_BURST".to_owned(), "1000".to_owned()),
             ("REGISTRATION_LIMIT_PER_HOUR".to_owned(), "1000".to_owned()),
+            ("SESSION_ADOPTION_LIMIT_BURST".to_owned(), "1000".to_owned()),
+            ("SESSION_ADOPTION_LIMIT_PER_MINUTE".to_owned(), "1000".to_owned()),
+            ("OIDC_LOGIN_LIMIT_BURST".to_owned(), "1000".to_owned()),
+            ("OIDC_LOGIN_LIMIT_PER_MINUTE".to_owned(), "1000".to_owned()),
         ]);
         values.extend(options.settings);
         let stop = CancellationToken::new();

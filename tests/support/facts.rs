@@ -12,7 +12,7 @@ use freehunt_stripe::NewAccount;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{Persona, TestApp, settings};
+use crate::{Persona, TestApp, logs, settings};
 
 impl TestApp {
     pub(crate) fn nobody(&self, name: &str) -> Persona {
@@ -54,8 +54,10 @@ impl TestApp {
             .await
             .expect("the identity is new");
         let token = Token::random().expect("randomness");
+        // Confirmed for an hour to come: there is nothing that Authentik could confirm it by, however long the test takes.
         sqlx::query(
-            "INSERT INTO session (token_hash, user_id, origin, expires_at) VALUES ($1, $2, 'form', now() + interval '1 day')",
+            "INSERT INTO session (token_hash, user_id, origin, validated_at, expires_at)
+             VALUES ($1, $2, 'form', now() + interval '1 hour', now() + interval '1 day')",
         )
         .bind(token.hash())
         .bind(user_id)
@@ -70,6 +72,7 @@ impl TestApp {
     pub async fn original_user(&self, name: &str, role: Role) -> Persona {
         let persona = self.user(name, role).await;
         let cookie = format!("{SESSION_COOKIE}={}", self.authentik.session_for(name));
+        logs::watch(&cookie);
         Persona { cookie, ..persona }
     }
 

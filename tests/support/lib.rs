@@ -8,6 +8,8 @@ mod app;
 mod chat;
 mod chat_server;
 mod facts;
+pub mod logs;
+mod node;
 mod persona;
 mod replica;
 mod wait;
@@ -16,6 +18,7 @@ pub use answer::Answer;
 pub use app::{TestApp, TestOptions, empty_database};
 pub use chat::{ChatClient, Refused};
 pub use chat_server::ChatServer;
+pub use node::node_packages;
 pub use persona::Persona;
 pub use replica::{Replica, Serving, serve_replica};
 pub use wait::eventually;
@@ -27,5 +30,6 @@ pub mod settings {
     pub const S3_ACCESS_KEY: &str = "end-to-end-access";
     pub const S3_SECRET_KEY: &str = "end-to-end-secret-key";
     pub const FRONTEND: &str = "http://localhost:5173";
+    pub const ADMIN_TOKEN: &str = "sandbox-authentik-admin-token";
     pub const PASSWORD: &str = "Correct-Horse-1";
 }
