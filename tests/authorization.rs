@@ -19,21 +19,21 @@ use crate::{
 
 const TABLE: &str = include_str!("contract/authorization.txt");
 
-struct Row {
-    method: String,
-    path: String,
+pub struct Row {
+    pub method: String,
+    pub path: String,
     /// Anonymous, stranger freelance, stranger company, counterpart, owner.
-    cells: [(String, u16); 5],
-    body: Body,
+    pub cells: [(String, u16); 5],
+    pub body: Body,
 }
 
-enum Body {
+pub enum Body {
     Nothing,
     Json(Value),
     Picture,
 }
 
-fn rows() -> Vec<Row> {
+pub fn rows() -> Vec<Row> {
     TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(row).collect()
 }
 
@@ -336,6 +336,132 @@ async fn hidden_and_absent_are_one() {
             assert_eq!((answer.status, nothing.status), (404, 404), "{path}{name}");
             assert_eq!(answer.text.replace(id, ""), nothing.text.replace(absent, ""), "{path}{name}");
         }
+    })
+    .await;
+}
+
+/// What a stranger has in the place of what a name stands for: bob and globex, who share nothing with the others.
+const STRANGERS: [(&str, &str); 15] = [
+    ("uAlice", "uBob"),
+    ("uAcme", "uGlobex"),
+    ("uBob", "uAlice"),
+    ("uCarol", "uAlice"),
+    ("uDora", "uAcme"),
+    ("fAlice", "fBob"),
+    ("fBob", "fAlice"),
+    ("cAcme", "cGlobex"),
+    ("jUnpaid", "jGlobex"),
+    ("jProject", "jGlobex"),
+    ("jPublished", "jGlobex"),
+    ("kUnpaid", "kGlobex"),
+    ("kProject", "kGlobex"),
+    ("eAcme", "eGlobex"),
+    ("avatarUrl", "foreignUrl"),
+];
+
+/// Fault case 27, made from the table: every id of every request that succeeds, one by one replaced by the same kind of
+/// somebody else's. What a request may say of others (whom to write to, which posting to apply to) is not replaced.
+#[tokio::test]
+async fn fault_case_27_every_id_in_a_path_or_body_is_checked() {
+    TestApp::run(async |app| {
+        let mut world = World::build(app).await;
+        let foreign = world.get("avatarUrl").replace(world.get("uAlice"), world.get("uBob"));
+        world.name("foreignUrl", foreign);
+        let (mut findings, mut tried) = (Vec::new(), 0);
+        for row in rows() {
+            let (owner, status) = &row.cells[4];
+            if *status >= 300 {
+                continue;
+            }
+            let body = if let Body::Json(body) = &row.body { body.to_string() } else { String::new() };
+            for (name, other) in STRANGERS {
+                let place = format!("{{{{{name}}}}}");
+                for (in_path, text) in [(true, &row.path), (false, &body)] {
+                    if !text.contains(&place) || is_free_to_name(&row, &body, in_path, name) {
+                        continue;
+                    }
+                    let swapped = text.replace(&place, &format!("{{{{{other}}}}}"));
+                    let mut fresh = Names::new();
+                    let path = if in_path { &swapped } else { &row.path };
+                    let path = world.fill(app, &mut fresh, path).await;
+                    let mut request = world.persona(owner).request(row.method.parse().expect("a method"), &path);
+                    let body = if in_path { &body } else { &swapped };
+                    if !body.is_empty() {
+                        let body = serde_json::from_str(body).expect("a body is JSON");
+                        request = request.json(&world.fill_json(app, &mut fresh, &body).await);
+                    }
+                    let before = database::fingerprint(&app.pool).await;
+                    let answer = world.persona(owner).answer(request).await;
+                    let changed = database::changed(&before, &database::fingerprint(&app.pool).await);
+                    tried += 1;
+                    // Whether a hidden posting has a project is "no", as for one that is not there.
+                    let is_refused = [400, 403, 404, 409].contains(&answer.status) || answer.text == "false";
+                    if !is_refused || !changed.is_empty() {
+                        let what = if in_path { "path" } else { "body" };
+                        findings.push(format!(
+                            "{} {} with {other} in its {what} as {owner}: {} {changed:?}",
+                            row.method,
+                            row.path,
+                            start(&answer)
+                        ));
+                    }
+                }
+            }
+        }
+        assert!(findings.is_empty(), "{} of {tried}\n{}", findings.len(), findings.join("\n"));
+        assert!(tried >= 36, "only {tried} swaps were made");
+    })
+    .await;
+}
+
+/// Names that a request may fill with anybody's: what is public, whom one writes to, what one applies to, and what a
+/// message says of its sender and receiver, which is ignored.
+fn is_free_to_name(row: &Row, body: &str, in_path: bool, name: &str) -> bool {
+    let is_public = row.cells[0].1 < 300;
+    let is_receiver = !in_path && body.contains(&format!("\"receiverId\":\"{{{{{name}}}}}\""));
+    let is_ignored = !in_path && row.path == "/messages" && name.starts_with('u');
+    let applies = row.path == "/candidates" && name.starts_with('j');
+    is_public || is_receiver || is_ignored || applies
+}
+
+/// Fault cases 41 and 42, over every operation that changes something: not from another site, and not as a form.
+#[tokio::test]
+async fn fault_cases_41_and_42_no_operation_is_open_to_other_sites() {
+    TestApp::run(async |app| {
+        let world = World::build(app).await;
+        let mut findings = Vec::new();
+        for row in rows().iter().filter(|row| row.method != "GET" && row.cells[4].1 < 300) {
+            for (what, expected) in [("origin", 403), ("form", 415), ("text", 415)] {
+                let Body::Json(body) = &row.body else { continue };
+                // Signing out reads no body; that it comes from the frontend is all that matters.
+                if expected == 415 && row.path.contains("logout") {
+                    continue;
+                }
+                let mut fresh = Names::new();
+                let path = world.fill(app, &mut fresh, &row.path).await;
+                let persona = world.persona(&row.cells[4].0);
+                let text = world.fill_json(app, &mut fresh, body).await.to_string();
+                let request = persona.request(row.method.parse().expect("a method"), &path);
+                let kind = match what {
+                    "form" => "application/x-www-form-urlencoded",
+                    "text" => "text/plain",
+                    _ => "application/json",
+                };
+                let mut request = request.header("content-type", kind).body(text).build().expect("well formed");
+                if what == "origin" {
+                    request
+                        .headers_mut()
+                        .insert("origin", "https://freehunt.fr.evil.example".parse().expect("a header"));
+                }
+                let before = database::fingerprint(&app.pool).await;
+                let answer = persona.execute(request).await;
+                let changed = database::changed(&before, &database::fingerprint(&app.pool).await);
+                if answer.status != expected || !changed.is_empty() {
+                    findings.push(format!("{} {} {what}: {} {changed:?}", row.method, row.path, start(&answer)));
+                }
+            }
+        }
+        assert!(findings.is_empty(), "{} findings\n{}", findings.len(), findings.join("\n"));
     })
     .await;
 }

@@ -3,13 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers included")]
 
 mod audience;
+mod audit;
 mod auth;
+mod authentik_schema;
 mod authorization;
 mod candidates;
 mod chat;
 mod checkpoints;
 mod companies;
 mod configuration;
+mod connections;
 mod contract;
 mod conversations;
 mod database;
@@ -24,16 +27,19 @@ mod messages;
 mod money;
 mod money_operator;
 mod oidc;
+mod oidc_provider;
 mod openapi;
 mod operations;
 mod payment_model;
 mod payments;
 mod payout_accounts;
+mod policy;
 mod projects;
 mod readme;
 mod refunds;
 mod robustness;
 mod schema;
+mod secrets;
 mod seed;
 mod skills;
 mod statements;

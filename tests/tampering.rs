@@ -95,3 +95,64 @@ async fn what_a_request_says_comes_back_only_as_data() {
     })
     .await;
 }
+
+/// The role comes from the session, whatever the body says.
+#[tokio::test]
+async fn fault_cases_35_and_36_a_checkpoint_is_advanced_by_who_asks() {
+    TestApp::run(async |app| {
+        let world = World::build(app).await;
+        let (alice, acme) = (world.persona("alice"), world.persona("acme"));
+        let path = format!("/checkpoints/{}", world.get("kProject"));
+        for (persona, other) in [(alice, acme.user_id), (acme, alice.user_id), (alice, world.persona("bob").user_id)] {
+            persona.put(&path, json!({ "status": "DONE", "userId": other })).await.expect(403);
+        }
+        app.stripe.controls().forget_calls();
+        // The freelance submits; doing so again approves nothing.
+        for _ in 0..3 {
+            let submitted = alice.put(&path, json!({ "status": "DONE" })).await.expect(200);
+            assert_eq!(submitted["status"], "PENDING_COMPANY_APPROVAL");
+        }
+        assert!(app.stripe.controls().calls().is_empty());
+    })
+    .await;
+}
+
+/// Fault cases 48 and 55: what is no id, wherever it stands, and the forms in which an id may come.
+#[tokio::test]
+async fn fault_case_55_ids_come_in_either_case_and_nil_is_nothing() {
+    TestApp::run(async |app| {
+        let world = World::build(app).await;
+        let mut findings = Vec::new();
+        let rows = crate::authorization::rows();
+        for row in rows.iter().filter(|row| row.method == "GET" && row.cells[4].1 == 200 && row.path.contains("/{{")) {
+            let persona = world.persona(&row.cells[4].0);
+            let path = world.fill(app, &mut crate::world::Names::new(), &row.path).await;
+            if path.contains('@') {
+                continue;
+            }
+            let segments = |change: &dyn Fn(&str) -> String| {
+                let is_id = |segment: &&str| uuid::Uuid::try_parse(segment).is_ok();
+                let parts = path.split('/').map(|part| if is_id(&part) { change(part) } else { part.to_owned() });
+                parts.collect::<Vec<_>>().join("/")
+            };
+            let upper = persona.get(&segments(&|id| id.to_uppercase())).await;
+            let nil = persona.get(&segments(&|_| "00000000-0000-0000-0000-000000000000".to_owned())).await;
+            // The original answers an absent skill with nothing, and has no project of an absent posting.
+            let nil_fits =
+                [403, 404].contains(&nil.status) || (nil.status == 200 && ["", "false"].contains(&nil.text.as_str()));
+            if upper.status != 200 || !nil_fits {
+                findings.push(format!("{}: upper case {}, nil {} {}", row.path, upper.status, nil.status, nil.text));
+            }
+        }
+        let alice = world.persona("alice");
+        for query in ["userId=%00", "userId=", "userId=x&userId=y", "type=%00", &format!("userId={}%00", alice.user_id)]
+        {
+            let answer = alice.get(&format!("/upload?{query}")).await;
+            if answer.status != 400 {
+                findings.push(format!("/upload?{query}: {} {}", answer.status, answer.text));
+            }
+        }
+        assert!(findings.is_empty(), "{}", findings.join("\n"));
+    })
+    .await;
+}

@@ -7,6 +7,7 @@
 
 mod actor;
 mod points;
+mod registration;
 pub mod replica;
 
 use std::{collections::HashMap, sync::atomic::AtomicBool, time::Duration};
