@@ -10,6 +10,7 @@ use std::{
 
 use http::{HeaderMap, StatusCode, header};
 use serde::de::{DeserializeOwned, IgnoredAny};
+use tracing::Instrument;
 
 use crate::{
     circuit::{Circuit, CircuitSettings},
@@ -93,7 +94,11 @@ impl Http {
 
     pub(crate) async fn execute(&self, request: reqwest::Request) -> Result<Answer, Unavailable> {
         let permit = self.circuit.permit(Instant::now())?;
-        let answer = self.attempt(request).await;
+        let began = Instant::now();
+        let answer = self.attempt(request).instrument(tracing::info_span!("authentik", otel.kind = "client")).await;
+        let outcome = if answer.is_ok() { "answered" } else { "failed" };
+        metrics::histogram!("freehunt_outbound_duration_seconds", "service" => "authentik", "outcome" => outcome)
+            .record(began.elapsed());
         if answer.is_ok() {
             permit.succeeded()
         } else {

@@ -4,17 +4,19 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use aws_sdk_s3::{
     Client,
-    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
+    config::{BehaviorVersion, Credentials, Region, http::HttpResponse, retry::RetryConfig, timeout::TimeoutConfig},
+    error::SdkError,
     primitives::ByteStream,
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
+use tracing::Instrument;
 use url::Url;
 
 use crate::{
@@ -117,22 +119,22 @@ impl Storage {
 
     /// Stores an object. May be repeated with the same key and bytes.
     pub async fn put(&self, key: &ObjectKey, content_type: &str, bytes: Bytes) -> Result<(), StorageError> {
-        self.client
+        let request = self
+            .client
             .put_object()
             .bucket(&*self.bucket)
             .key(key.as_str())
             .content_type(content_type)
             .cache_control(CACHE_CONTROL)
-            .body(ByteStream::from(bytes))
-            .send()
-            .await
-            .map(|_stored| ())
-            .map_err(|error| StorageError::of("PutObject", error))
+            .body(ByteStream::from(bytes));
+        let stored = observed("PutObject", request.send()).await;
+        stored.map(|_stored| ()).map_err(|error| StorageError::of("PutObject", error))
     }
 
     /// Deletes an object; one that is not there counts as deleted.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), StorageError> {
-        let answer = self.client.delete_object().bucket(&*self.bucket).key(key.as_str()).send().await;
+        let request = self.client.delete_object().bucket(&*self.bucket).key(key.as_str());
+        let answer = observed("DeleteObject", request.send()).await;
         match answer.map_err(|error| StorageError::of("DeleteObject", error)) {
             Err(error) if error.failure().reason == "NoSuchKey" => Ok(()),
             other => other.map(|_deleted| ()),
@@ -141,7 +143,8 @@ impl Storage {
 
     /// Whether the object is there.
     pub async fn exists(&self, key: &ObjectKey) -> Result<bool, StorageError> {
-        match self.client.head_object().bucket(&*self.bucket).key(key.as_str()).send().await {
+        let request = self.client.head_object().bucket(&*self.bucket).key(key.as_str());
+        match observed("HeadObject", request.send()).await {
             Ok(_head) => Ok(true),
             Err(error) if status_of(&error) == Some(404) => Ok(false),
             Err(error) => Err(StorageError::of("HeadObject", error)),
@@ -151,16 +154,15 @@ impl Storage {
     /// Lists objects whose key starts with `prefix`, one page at a time. Objects without a date or with a name that
     /// this server could not handle are left out.
     pub async fn list(&self, prefix: &str, continuation: Option<&str>) -> Result<Page, StorageError> {
-        let answer = self
+        let request = self
             .client
             .list_objects_v2()
             .bucket(&*self.bucket)
             .prefix(prefix)
             .max_keys(OBJECTS_PER_PAGE)
-            .set_continuation_token(continuation.map(str::to_owned))
-            .send()
-            .await
-            .map_err(|error| StorageError::of("ListObjectsV2", error))?;
+            .set_continuation_token(continuation.map(str::to_owned));
+        let answer = observed("ListObjectsV2", request.send()).await;
+        let answer = answer.map_err(|error| StorageError::of("ListObjectsV2", error))?;
         let objects = answer
             .contents()
             .iter()
@@ -187,9 +189,26 @@ impl Storage {
 
     /// Whether the bucket answers and we may use it.
     pub async fn check(&self) -> Result<(), StorageError> {
-        let answer = self.client.head_bucket().bucket(&*self.bucket).send().await;
+        let answer = observed("HeadBucket", self.client.head_bucket().bucket(&*self.bucket).send()).await;
         answer.map(|_head| ()).map_err(|error| StorageError::of("HeadBucket", error))
     }
+}
+
+/// Times a call, and puts it into a span.
+async fn observed<T, E>(
+    operation: &'static str,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<T, SdkError<E, HttpResponse>> {
+    let began = Instant::now();
+    let result = call.instrument(tracing::info_span!("s3", operation, otel.kind = "client")).await;
+    let outcome = match &result {
+        Ok(_) => "answered",
+        Err(error) if status_of(error).is_some_and(|status| status < 500) => "refused",
+        Err(_) => "failed",
+    };
+    metrics::histogram!("freehunt_outbound_duration_seconds", "service" => "s3", "outcome" => outcome)
+        .record(began.elapsed());
+    result
 }
 
 /// The address without its trailing slash.

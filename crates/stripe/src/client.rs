@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use stripe::{IdempotencyKey, RequestStrategy};
 use stripe_core::balance::RetrieveForMyAccountBalance;
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument;
 use url::Url;
 
 use crate::error::{StripeError, UnknownReason};
@@ -154,6 +155,24 @@ impl Stripe {
     /// Sends a request, repeating it while the outcome is not known, within the time limit. `send`
     /// must make the same request each time, the idempotency key included.
     pub(crate) async fn call<T, Call, Answer>(&self, operation: &'static str, send: Call) -> Result<T, StripeError>
+    where
+        Call: Fn() -> Answer,
+        Answer: Future<Output = Result<T, stripe::StripeError>>,
+    {
+        let began = Instant::now();
+        let span = tracing::info_span!("stripe", operation, otel.kind = "client");
+        let result = self.repeat(operation, send).instrument(span).await;
+        let outcome = match &result {
+            Ok(_) => "answered",
+            Err(StripeError::Unknown { .. }) => "failed",
+            Err(_) => "refused",
+        };
+        metrics::histogram!("freehunt_outbound_duration_seconds", "service" => "stripe", "outcome" => outcome)
+            .record(began.elapsed());
+        result
+    }
+
+    async fn repeat<T, Call, Answer>(&self, operation: &'static str, send: Call) -> Result<T, StripeError>
     where
         Call: Fn() -> Answer,
         Answer: Future<Output = Result<T, stripe::StripeError>>,
