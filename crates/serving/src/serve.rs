@@ -164,3 +164,100 @@ pub fn stop_signal() -> CancellationToken {
     });
     stop
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, sync::Arc, time::Instant};
+
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+        sync::Notify,
+        task::JoinHandle,
+    };
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_secs(1);
+
+    async fn start(router: Router, stop: &CancellationToken) -> (SocketAddr, JoinHandle<()>) {
+        let listener = bind([127, 0, 0, 1].into(), 0).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let peer = |_: &TcpStream, address: SocketAddr| address;
+        (address, tokio::spawn(serve_connections(listener, router, peer, SHORT, stop.clone())))
+    }
+
+    fn greeting() -> Router {
+        Router::new().route("/", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }))
+    }
+
+    async fn ask(stream: &mut TcpStream) -> String {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = vec![0; 4096];
+        let length = stream.read(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    }
+
+    /// Whether the server closes the connection, without another byte.
+    async fn is_closed(stream: &mut TcpStream) -> bool {
+        let end = tokio::time::timeout(10 * SHORT, stream.read(&mut [0; 64])).await;
+        matches!(end, Ok(Ok(0) | Err(_)))
+    }
+
+    /// Fault case 152: heads that never end, and connections that nobody uses.
+    #[tokio::test]
+    async fn slow_heads_and_idle_connections_are_closed_and_disturb_nobody() {
+        let stop = CancellationToken::new();
+        let (address, serving) = start(greeting(), &stop).await;
+        let mut lazy = Vec::new();
+        for index in 0..200 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            if index % 2 == 0 {
+                stream.write_all(b"GET / HTTP/1.1\r\nX-Slow: ").await.unwrap();
+            }
+            lazy.push(stream);
+        }
+        let mut used = TcpStream::connect(address).await.unwrap();
+        let asked = Instant::now();
+        assert!(ask(&mut used).await.contains("127.0.0.1"));
+        assert!(asked.elapsed() < SHORT, "an answer took {:?}", asked.elapsed());
+        for stream in &mut lazy {
+            assert!(is_closed(stream).await);
+        }
+        // One that was used before is idle as well.
+        assert!(is_closed(&mut used).await);
+        // Whoever drips its head does not get more time by it.
+        let mut dripping = TcpStream::connect(address).await.unwrap();
+        let began = Instant::now();
+        while dripping.write_all(b"X").await.is_ok() && began.elapsed() < 10 * SHORT {
+            tokio::time::sleep(SHORT / 10).await;
+        }
+        assert!(began.elapsed() < 10 * SHORT);
+        stop.cancel();
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stop_lets_a_request_finish_and_closes_what_is_idle() {
+        let (stop, reached, release) = (CancellationToken::new(), Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (at, go) = (reached.clone(), release.clone());
+        let slow = get(move || async move {
+            at.notify_one();
+            go.notified().await;
+            "done"
+        });
+        let (address, serving) = start(Router::new().route("/", slow), &stop).await;
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        let mut busy = TcpStream::connect(address).await.unwrap();
+        let asking = tokio::spawn(async move { ask(&mut busy).await });
+        reached.notified().await;
+        stop.cancel();
+        assert!(is_closed(&mut idle).await);
+        release.notify_one();
+        let answer = asking.await.unwrap().to_lowercase();
+        assert!(answer.contains("done") && answer.contains("connection: close"), "{answer}");
+        serving.await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}

@@ -48,7 +48,8 @@ impl Traces {
         Ok(Self { provider, tracer })
     }
 
-    pub(crate) fn layer<S>(&self) -> OpenTelemetryLayer<S, Tracer>
+    /// Turns the spans of `tracing` into traces.
+    pub fn layer<S>(&self) -> OpenTelemetryLayer<S, Tracer>
     where
         S: tracing::Subscriber + for<'span> LookupSpan<'span>,
     {
