@@ -11,38 +11,62 @@ use crate::state::AppState;
 /// No single check takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What one check found.
+pub struct Finding {
+    /// What was looked at, as the line names it.
+    pub name: &'static str,
+    /// Its state, or what is wrong with it.
+    pub result: anyhow::Result<String>,
+    /// What to do when it is wrong.
+    pub advice: &'static str,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.result {
+            Ok(detail) => write!(formatter, "ok      {:<11} {detail}", self.name),
+            Err(error) => write!(formatter, "FAILED  {:<11} {error:#} -> {}", self.name, self.advice),
+        }
+    }
+}
+
 pub async fn run() -> anyhow::Result<()> {
-    let state = state()?;
-    let mut failures = 0;
-    for (name, advice, result) in [
-        ("database", "start PostgreSQL, or correct DATABASE_URL", within(database(&state)).await),
-        ("schema", "run `freehunt-api migrate`", within(current_schema(&state)).await),
+    let findings = findings(&state()?).await;
+    for finding in &findings {
+        print(&Ok(finding.to_string()))?;
+    }
+    let failures = findings.iter().filter(|finding| finding.result.is_err()).count();
+    ensure!(failures == 0, "{failures} checks failed");
+    Ok(())
+}
+
+/// Looks at everything, one after the other.
+pub async fn findings(state: &AppState) -> Vec<Finding> {
+    [
+        ("database", "start PostgreSQL, or correct DATABASE_URL", within(database(state)).await),
+        ("schema", "run `freehunt-api migrate`", within(current_schema(state)).await),
+        (
+            "extensions",
+            "install PostgreSQL's contrib package, then run `freehunt-api migrate`",
+            within(extensions(state)).await,
+        ),
         (
             "rules",
             "look at the rows named; an index is missing because they break its rule",
-            within(rules(&state)).await,
+            within(rules(state)).await,
         ),
-        ("identities", "run `freehunt-api bind-identities`", within(identities(&state)).await),
-        ("authentik", "correct AUTHENTIK_URL or the flow's name", within(authentik(&state)).await),
-        ("oidc", "correct OIDC_ISSUER (with its last slash) or apply the blueprint", within(oidc(&state)).await),
-        ("s3", "correct S3_URL and its keys, or run `freehunt-api bootstrap-storage`", within(storage(&state)).await),
-        ("stripe", "correct STRIPE_SECRET_KEY", within(stripe(&state)).await),
-        ("webhooks", "send Stripe's webhooks to <API_URL>/stripe/webhook", within(webhooks(&state)).await),
-        ("jobs", "run `freehunt-api jobs`", within(jobs(&state)).await),
-        ("names", "make the names resolve to the cluster", within(names(&state)).await),
-        ("cookies", "set COOKIE_DOMAIN to the domain the API and the messaging server share", cookies(&state)),
-    ] {
-        let line = match result {
-            Ok(detail) => format!("ok      {name:<11} {detail}"),
-            Err(error) => {
-                failures += 1;
-                format!("FAILED  {name:<11} {error:#} -> {advice}")
-            }
-        };
-        print(&Ok(line))?;
-    }
-    ensure!(failures == 0, "{failures} checks failed");
-    Ok(())
+        ("identities", "run `freehunt-api bind-identities`", within(identities(state)).await),
+        ("authentik", "correct AUTHENTIK_URL or the flow's name", within(authentik(state)).await),
+        ("oidc", "correct OIDC_ISSUER (with its last slash) or apply the blueprint", within(oidc(state)).await),
+        ("s3", "correct S3_URL and its keys, or run `freehunt-api bootstrap-storage`", within(storage(state)).await),
+        ("stripe", "correct STRIPE_SECRET_KEY", within(stripe(state)).await),
+        ("webhooks", "send Stripe's webhooks to <API_URL>/stripe/webhook", within(webhooks(state)).await),
+        ("jobs", "run `freehunt-api jobs`", within(jobs(state)).await),
+        ("names", "make the names resolve to the cluster", within(names(state)).await),
+        ("cookies", "set COOKIE_DOMAIN to the domain the API and the messaging server share", cookies(state)),
+    ]
+    .map(|(name, advice, result)| Finding { name, result, advice })
+    .into()
 }
 
 async fn within(check: impl Future<Output = anyhow::Result<String>>) -> anyhow::Result<String> {
@@ -58,6 +82,16 @@ async fn current_schema(state: &AppState) -> anyhow::Result<String> {
     let mut connection = state.pool.acquire().await?;
     ensure!(schema::is_current(&mut connection).await?, "migrations are missing");
     Ok("up to date".to_owned())
+}
+
+/// Those that the migrations ask for, as they are in this database.
+async fn extensions(state: &AppState) -> anyhow::Result<String> {
+    let installed: Vec<String> =
+        sqlx::query_scalar("SELECT extname::text FROM pg_extension ORDER BY extname").fetch_all(&state.pool).await?;
+    let missing: Vec<&str> =
+        schema::extensions().into_iter().filter(|name| !installed.iter().any(|known| known == name)).collect();
+    ensure!(missing.is_empty(), "{} is missing", missing.join(", "));
+    Ok(installed.join(", "))
 }
 
 /// Indexes that the migration leaves out on a database that already breaks their rule.
