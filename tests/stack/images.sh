@@ -18,7 +18,7 @@ copy_with_libraries() { # root program...
 busybox_into() { # root
     mkdir -p "$1/bin" "$1/tmp"
     cp "$(command -v busybox)" "$1/bin/busybox"
-    for applet in sh ls cp rm mkdir chmod chown cat sed dirname sleep wget su id tr test env; do ln -sf busybox "$1/bin/$applet"; done
+    for applet in sh ls cp rm mkdir chmod chown cat sed dirname sleep wget su id tr test env grep sort; do ln -sf busybox "$1/bin/$applet"; done
 }
 
 people_into() { # root
@@ -52,8 +52,8 @@ make_postgres() {
     people_into "$root"
     copy_with_libraries "$root" "$bin"/{postgres,initdb,pg_ctl,psql,pg_isready}
     mkdir -p "$root/usr/lib/postgresql/$version/lib"
-    cp "/usr/lib/postgresql/$version/lib"/{plpgsql,dict_snowball}.so "$root/usr/lib/postgresql/$version/lib/"
-    cp "/usr/lib/postgresql/$version/lib"/utf8_and_* "$root/usr/lib/postgresql/$version/lib/" 2>/dev/null || true
+    # With the extensions of the contrib package, but without the just-in-time compiler.
+    find "/usr/lib/postgresql/$version/lib" -maxdepth 1 -name '*.so' ! -name 'llvmjit*' -exec cp {} "$root/usr/lib/postgresql/$version/lib/" \;
     cp -rL "/usr/share/postgresql/$version" "$root/usr/share/postgresql/$version"
     [ ! -d /usr/share/zoneinfo ] || { mkdir -p "$root/usr/share/zoneinfo"; cp -rL /usr/share/zoneinfo/{Etc,UTC} "$root/usr/share/zoneinfo/"; }
     for program in postgres psql pg_isready initdb; do ln -sf "$bin/$program" "$root/usr/local/bin/$program"; done
@@ -80,6 +80,24 @@ make_haproxy() {
     import haproxy:1 "$root" "CMD [\"$(command -v haproxy)\",\"-W\",\"-db\",\"-f\",\"/usr/local/etc/haproxy/haproxy.cfg\"]"
 }
 
+# What the official PostgreSQL image and curl are to docker/Dockerfile's target `backup`.
+make_backup() {
+    local root=$work/root bin tool tools=()
+    bin="$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)"
+    people_into "$root"
+    certificates_into "$root"
+    mkdir -p "$root/usr/local/bin" "$root/bin"
+    for tool in bash curl date stat sha256sum touch sleep rm cut tr find grep sed cat env mkdir chown mktemp; do tools+=("$(command -v "$tool")"); done
+    copy_with_libraries "$root" "${tools[@]}" "$bin"/{pg_dump,pg_restore,psql,createdb,dropdb}
+    for tool in "$bin"/{pg_dump,pg_restore,psql,createdb,dropdb}; do ln -s "$tool" "$root/usr/local/bin/"; done
+    [ -e "$root/bin/sh" ] || ln -s "$(command -v bash)" "$root/bin/sh"
+    [ ! -d /usr/share/zoneinfo ] || { mkdir -p "$root/usr/share/zoneinfo"; cp -rL /usr/share/zoneinfo/{Etc,UTC} "$root/usr/share/zoneinfo/"; }
+    import backup-base:1 "$root"
+    DOCKER_BUILDKIT=1 $docker build --quiet --file "$repository/docker/Dockerfile" --target backup \
+        --build-arg BUILD_IMAGE=freehunt-stack-test/backup-base:1 \
+        --build-arg POSTGRES_IMAGE=freehunt-stack-test/backup-base:1 --tag freehunt-stack-test/backup:1 "$repository" >/dev/null
+}
+
 stripped() { # program: without debug information, which is ten times the program
     strip -o "$2" "$1" 2>/dev/null || cp "$1" "$2"
 }
@@ -100,8 +118,8 @@ make_stand_ins() {
     import stand-ins:1 "$root" 'ENTRYPOINT ["/usr/local/bin/stand-ins"]' 'USER 65532'
 }
 
-# docker/Dockerfile itself, from a stand-in of the distroless image, and of the Rust image: there `cargo` hands over the
-# programs that this machine has compiled already.
+# docker/Dockerfile itself, from a stand-in of the Rust image: there `cargo` hands over the programs that this machine has
+# compiled already, beside the libraries they load.
 make_servers() {
     local root=$work/root
     mkdir -p "$root/handed" "$root/usr/local/bin"
@@ -109,22 +127,21 @@ make_servers() {
     stripped "$binaries/freehunt-messaging" "$root/handed/freehunt-messaging"
     busybox_into "$root"
     printf '#!/bin/sh\nset -e\nmkdir -p target/release\ncp /handed/* target/release/\n' >"$root/usr/local/bin/cargo"
-    chmod 755 "$root/usr/local/bin/cargo"
-    import build-base:1 "$root"
-    copy_with_libraries "$root" "$binaries/freehunt-api"
-    rm -f "$root$binaries/freehunt-api"
-    people_into "$root"
+    printf '#!/bin/sh\nexec %s --list "$1"\n' "$(ldd "$binaries/freehunt-api" | grep -o '/[^ ]*/ld-[^ ]*')" >"$root/usr/local/bin/ldd"
+    chmod 755 "$root/usr/local/bin"/{cargo,ldd}
+    copy_with_libraries "$root" "$binaries/freehunt-api" "$binaries/freehunt-messaging"
+    rm -f "$root$binaries"/freehunt-{api,messaging}
     certificates_into "$root"
-    import runtime-base:1 "$root"
+    import build-base:1 "$root"
     mkdir -p "$repository/.sqlx"
     local target
     for target in api messaging; do
         DOCKER_BUILDKIT=1 $docker build --quiet --file "$repository/docker/Dockerfile" --target "$target" \
             --build-arg BUILD_IMAGE=freehunt-stack-test/build-base:1 \
-            --build-arg RUNTIME_IMAGE=freehunt-stack-test/runtime-base:1 \
             --build-arg POSTGRES_IMAGE=freehunt-stack-test/postgres:1 \
             --tag "freehunt-stack-test/$target:1" "$repository" >/dev/null || return 1
     done
+    compiles_from_what_it_copies || return 1
     version_of backend api v1
     version_of messaging messaging v1
     version_of backend api v2
@@ -139,6 +156,21 @@ make_servers() {
     import backend:sick "$root" 'ENTRYPOINT ["/app/freehunt-api"]' 'CMD ["serve"]'
     $docker tag freehunt-stack-test/messaging:v2 freehunt-stack-test/messaging:sick
     $docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -E 'stack-test/(api|messaging):1' | while read -r line; do say "$line"; done
+}
+
+# Whether cargo accepts the sources that the compilation's stage gets: every member, every target, the lock file.
+compiles_from_what_it_copies() {
+    local container
+    command -v cargo >/dev/null || { say "note: no cargo here, so the sources of the image are not looked at"; return 0; }
+    DOCKER_BUILDKIT=1 $docker build --quiet --file "$repository/docker/Dockerfile" --target build \
+        --build-arg BUILD_IMAGE=freehunt-stack-test/build-base:1 \
+        --build-arg POSTGRES_IMAGE=freehunt-stack-test/postgres:1 --tag freehunt-stack-test/build:1 "$repository" >/dev/null || return 1
+    container=$($docker create freehunt-stack-test/build:1 /none)
+    $docker cp "$container:/source" "$work/source" >/dev/null && $docker rm "$container" >/dev/null || return 1
+    (cd "$work/source" && cargo metadata --locked --offline --format-version 1 >/dev/null 2>"$work/metadata.log") \
+        || { cat "$work/metadata.log"; return 1; }
+    rm -rf "$work/source"
+    say "the sources that the image is compiled from are complete"
 }
 
 version_of() { # repository target version: the same programs under another image id
