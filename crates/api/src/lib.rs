@@ -1,5 +1,6 @@
 //! FreeHunt's HTTP API. [`build`] makes the whole server from a configuration; `main` and the tests both use it.
 
+pub mod announcements;
 pub mod auth;
 pub mod commands;
 pub mod docs;
@@ -64,6 +65,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
 /// From the inside out: the last layer sees a request first.
 fn add_layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     router
+        .layer(middleware::from_fn_with_state(state.clone(), announcements::announce_events))
         .layer(DefaultBodyLimit::max(extract::BODY_LIMIT_BYTES))
         .layer(middleware::from_fn_with_state(state.clone(), layers::refuse_foreign_origins))
         .layer(middleware::from_fn(layers::add_etag))

@@ -7,7 +7,7 @@ use freehunt_authentik::{
     oidc::{Oidc, OidcSettings, SigningAlgorithm},
 };
 use freehunt_config::{ApiConfig, SigningAlgorithm as ConfiguredAlgorithm};
-use freehunt_domain::{database, time::Clock};
+use freehunt_domain::{chat_events::FanOut, database, time::Clock};
 use freehunt_jobs::{JobContext, Jobs};
 use freehunt_serving::Readiness;
 use freehunt_storage::{Storage, StorageSettings, image::Sanitiser};
@@ -15,6 +15,7 @@ use freehunt_stripe::{Stripe, StripeSettings};
 use sqlx::PgPool;
 
 use crate::{
+    announcements::Announcements,
     auth::{LoginLimiter, SessionStore},
     routes::upload::UploadMemory,
 };
@@ -38,6 +39,10 @@ pub struct App {
     pub sanitiser: Sanitiser,
     pub upload_memory: UploadMemory,
     pub readiness: Readiness,
+    /// Who tells the messaging servers of chat events.
+    pub fan_out: FanOut,
+    /// With [`FanOut::Redis`] only.
+    pub announcements: Option<Announcements>,
     /// The origins a browser may send state changes from, as ASCII text without a trailing slash.
     pub allowed_origins: Vec<String>,
 }
@@ -59,8 +64,10 @@ const IMAGE_WORKERS: usize = 1;
 impl AppState {
     /// Makes every client. Nothing is connected yet, so this fails only for impossible settings.
     pub fn new(config: ApiConfig, clock: Clock) -> anyhow::Result<Self> {
+        let fan_out = if config.redis_url.is_some() { FanOut::Redis } else { FanOut::Postgres };
+        let announcements = config.redis_url.as_ref().map(|url| Announcements::new(url)).transpose()?;
         let pool = database::pool(
-            config.database.options.clone(),
+            fan_out.of_connections(config.database.options.clone()),
             config.database.max_connections,
             config.database.acquire_timeout,
         );
@@ -106,6 +113,8 @@ impl AppState {
             sanitiser: Sanitiser::new(IMAGE_WORKERS),
             upload_memory: UploadMemory::default(),
             readiness: Readiness::default(),
+            fan_out,
+            announcements,
             allowed_origins,
             config,
         })))

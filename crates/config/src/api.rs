@@ -13,6 +13,7 @@ use crate::log::LogConfig;
 use crate::object_storage::S3Config;
 use crate::parse;
 use crate::reader::{Reader, Reported};
+use crate::redis::RedisUrl;
 use crate::source::Source;
 use crate::stripe::StripeConfig;
 
@@ -42,6 +43,8 @@ pub struct ApiConfig {
     pub stripe: StripeConfig,
     /// Whether the pages that describe the API are served.
     pub docs_enabled: bool,
+    /// Redis to spread chat events over replicas; `None` uses PostgreSQL.
+    pub redis_url: Option<RedisUrl>,
     /// The log.
     pub log: LogConfig,
     /// Separate listener for metrics, never routed publicly; `None` serves none.
@@ -75,6 +78,7 @@ impl ApiConfig {
         let s3 = S3Config::read(reader);
         let stripe = StripeConfig::read(reader);
         let docs_enabled = reader.optional("DOCS_ENABLED", parse::boolean);
+        let redis_url = RedisUrl::read(reader);
         let log = LogConfig::read(reader);
         let metrics_address = reader.optional("METRICS_ADDRESS", parse::socket_address);
         let otlp_endpoint = reader.optional("OTEL_EXPORTER_OTLP_ENDPOINT", parse::http_url);
@@ -90,6 +94,7 @@ impl ApiConfig {
             login_limits: login_limits?,
             s3: s3?,
             stripe: stripe?,
+            redis_url: redis_url?,
             log: log?,
             metrics_address: metrics_address?,
             otlp_endpoint: otlp_endpoint?,

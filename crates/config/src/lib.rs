@@ -16,6 +16,7 @@ mod messaging;
 mod object_storage;
 mod parse;
 mod reader;
+mod redis;
 mod settings;
 mod source;
 mod stripe;
@@ -31,6 +32,7 @@ pub use identity::{AuthentikConfig, LoginLimits, OidcConfig, SessionConfig, Sign
 pub use log::{LogConfig, LogFormat};
 pub use messaging::{ChatLimits, MessagingConfig};
 pub use object_storage::S3Config;
+pub use redis::RedisUrl;
 pub use settings::{Program, Setting, SettingDefault, settings, settings_markdown};
 pub use source::Source;
 pub use stripe::StripeConfig;

@@ -1,6 +1,5 @@
 //! The configuration of the Socket.IO server.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -15,13 +14,14 @@ use crate::identity::{AuthentikConfig, SessionConfig};
 use crate::log::LogConfig;
 use crate::parse;
 use crate::reader::{Reader, Reported};
+use crate::redis::RedisUrl;
 use crate::source::Source;
 
 /// Port of the Socket.IO server when `PORT` is not set.
 const MESSAGING_PORT: u16 = 3001;
 
 /// Everything the Socket.IO server needs to know.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct MessagingConfig {
     /// PostgreSQL.
     pub database: DatabaseConfig,
@@ -33,14 +33,16 @@ pub struct MessagingConfig {
     pub authentik: AuthentikConfig,
     /// Sessions.
     pub sessions: SessionConfig,
-    /// Redis to spread messages over replicas; `None` uses PostgreSQL. May contain a password.
-    pub redis_url: Option<Url>,
+    /// Redis to spread messages over replicas; `None` uses PostgreSQL.
+    pub redis_url: Option<RedisUrl>,
     /// The log.
     pub log: LogConfig,
     /// Separate listener for metrics, never routed publicly; `None` serves none.
     pub metrics_address: Option<SocketAddr>,
     /// OpenTelemetry collector that traces are sent to; `None` sends none.
     pub otlp_endpoint: Option<Url>,
+    /// Whether the description of the events is served.
+    pub docs_enabled: bool,
     /// Limits on what one user may do.
     pub chat: ChatLimits,
     /// Things the operator should know although they stop nothing; to be logged once at start. Hold no value.
@@ -66,15 +68,18 @@ impl MessagingConfig {
         let frontend = FrontendConfig::read(reader, API_PORT);
         let authentik = AuthentikConfig::read(reader);
         let sessions = SessionConfig::read(reader);
-        let redis_url = reader.optional("REDIS_URL", parse_redis_url);
+        let redis_url = RedisUrl::read(reader);
         let log = LogConfig::read(reader);
         let metrics_address = reader.optional("METRICS_ADDRESS", parse::socket_address);
         let otlp_endpoint = reader.optional("OTEL_EXPORTER_OTLP_ENDPOINT", parse::http_url);
+        let docs_enabled = reader.optional("DOCS_ENABLED", parse::boolean);
         let chat = ChatLimits::read(reader);
+        let frontend = frontend?;
         Ok(Self {
             database: database?,
             http: http?,
-            frontend: frontend?,
+            docs_enabled: docs_enabled?.unwrap_or_else(|| frontend.is_local()),
+            frontend,
             authentik: authentik?,
             sessions: sessions?,
             redis_url: redis_url?,
@@ -84,26 +89,6 @@ impl MessagingConfig {
             chat: chat?,
             warnings: Vec::new(),
         })
-    }
-}
-
-impl fmt::Debug for MessagingConfig {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("MessagingConfig")
-            .field("database", &self.database)
-            .field("http", &self.http)
-            .field("frontend", &self.frontend)
-            .field("authentik", &self.authentik)
-            .field("sessions", &self.sessions)
-            // The whole URL may contain a password.
-            .field("redis_host", &self.redis_url.as_ref().and_then(Url::host_str))
-            .field("log", &self.log)
-            .field("metrics_address", &self.metrics_address)
-            .field("otlp_endpoint", &self.otlp_endpoint.as_ref().map(Url::as_str))
-            .field("chat", &self.chat)
-            .field("warnings", &self.warnings)
-            .finish()
     }
 }
 
@@ -120,7 +105,7 @@ pub struct ChatLimits {
     pub replay_window: Duration,
     /// Largest number of messages sent again after a reconnect.
     pub replay_limit: u32,
-    /// Packets that wait for a slow socket before it is dropped.
+    /// Packets that may wait for a slow socket before it is dropped.
     pub socket_buffer: usize,
 }
 
@@ -141,11 +126,4 @@ impl ChatLimits {
             socket_buffer: socket_buffer? as usize,
         })
     }
-}
-
-fn parse_redis_url(text: &str) -> Result<Url, String> {
-    Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "redis" | "rediss") && url.has_host())
-        .ok_or_else(|| "is not a redis:// or rediss:// URL".to_owned())
 }

@@ -372,17 +372,18 @@ static SETTINGS: &[Setting] = &[
     plain("STRIPE_TIMEOUT_MS", API, Value("10000"), "ms", "Time limit for one call to Stripe."),
     plain(
         "DOCS_ENABLED",
-        API,
+        BOTH,
         Derived("true for a local FRONTEND_URL, else false"),
         "true or false",
-        "Whether the pages that describe the API are served.",
+        "Whether the pages that describe the API, and the document of the chat's events, are served.",
     ),
     secret(
         "REDIS_URL",
-        MESSAGING,
+        BOTH,
         Unset,
         "URL",
-        "Redis that carries messages between replicas; without it PostgreSQL does.",
+        "Redis that carries chat events between replicas, for every replica of both programs or for none; without it \
+         PostgreSQL does.",
     ),
     plain("CHAT_SOCKETS_PER_USER", MESSAGING, Value("20"), "sockets", "Open sockets per user."),
     plain("CHAT_EVENTS_PER_SECOND", MESSAGING, Value("20"), "events per second", "Events that one socket may send."),
@@ -404,7 +405,7 @@ static SETTINGS: &[Setting] = &[
     plain(
         "CHAT_SOCKET_BUFFER",
         MESSAGING,
-        Value("1024"),
+        Value("4096"),
         "packets",
         "Packets that may wait for a slow socket before it is dropped.",
     ),

@@ -1,12 +1,17 @@
 //! What the messaging servers deliver: rows written in the transaction of the change they tell of, with a notification
 //! that carries only the id. This module knows no socket; it says what happened, to which rows, and whom it concerns.
 //!
-//! A server that missed notifications re-reads with [`list_since`]. Ids are given before commits, so a reader looks
-//! back some seconds and leaves out what it delivered already.
+//! A server that missed notifications re-reads by time. Ids are given before commits, so a reader looks back some
+//! seconds and leaves out what it delivered already.
+//!
+//! Where Redis carries the ids ([`FanOut::Redis`]), nothing is notified: whoever began the
+//! work asks with [`collect`] which events it wrote, and passes them on after the commit.
+
+use std::cell::RefCell;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, postgres::PgConnectOptions};
 use uuid::Uuid;
 
 use crate::{
@@ -17,6 +22,56 @@ use crate::{
 /// The channel of `LISTEN`; a notification's payload is the decimal id of one event.
 pub const CHANNEL: &str = "freehunt_chat";
 
+/// Who tells the messaging servers of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FanOut {
+    /// PostgreSQL, when the transaction commits.
+    Postgres,
+    /// The program itself, through Redis.
+    Redis,
+}
+
+impl FanOut {
+    /// Connections whose transactions announce their events this way.
+    pub fn of_connections(self, options: PgConnectOptions) -> PgConnectOptions {
+        match self {
+            Self::Postgres => options,
+            Self::Redis => options.options([("freehunt.fan_out", "redis")]),
+        }
+    }
+
+    /// What a program that listens calls itself, so that an operator's check sees whether all agree.
+    pub fn application_name(self, program: &str) -> String {
+        match self {
+            Self::Postgres => format!("{program} (postgres)"),
+            Self::Redis => format!("{program} (redis)"),
+        }
+    }
+}
+
+tokio::task_local! {
+    static WRITTEN: RefCell<Vec<i64>>;
+}
+
+/// Does the work, and returns the ids of the events it wrote on its own task; those of a transaction that was rolled
+/// back are among them, and mean nothing.
+pub async fn collect<T>(work: impl Future<Output = T>) -> (T, Vec<i64>) {
+    WRITTEN
+        .scope(RefCell::default(), async {
+            let done = work.await;
+            (done, WRITTEN.with(RefCell::take))
+        })
+        .await
+}
+
+/// Tells every server that listens to PostgreSQL of events that are committed.
+pub async fn notify(connection: &mut PgConnection, ids: &[i64]) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT pg_notify($1, id::text) FROM unnest($2::bigint[]) AS id", CHANNEL, ids)
+        .fetch_all(connection)
+        .await?;
+    Ok(())
+}
+
 /// What happened; the name is the event's name on the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChatEventKind {
@@ -24,7 +79,7 @@ pub enum ChatEventKind {
     NewMessage,
     /// A message was edited; its payload is [`Message`].
     UpdateMessage,
-    /// A message is gone; [`ChatEvent::payload`] holds the [`Message`] that it was.
+    /// A message is gone; the row's `payload` holds the [`Message`] that it was.
     DeleteMessage,
     /// A conversation was made; its payload is [`crate::conversations::Conversation`].
     NewConversation,
@@ -45,50 +100,11 @@ impl ChatEventKind {
             Self::ConversationReady => "conversationReady",
         }
     }
-
-    fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
 }
 
-/// A row of `chat_event`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ChatEvent {
-    pub id: i64,
-    pub kind: ChatEventKind,
-    pub conversation_id: ConversationId,
-    pub message_id: Option<MessageId>,
-    /// The users whose sockets receive it, each once.
-    pub recipients: Vec<UserId>,
-    /// Only for events whose row is gone.
-    pub payload: Option<Value>,
-    pub created_at: DateTime<Utc>,
-}
-
-/// The columns, before the kind is known to be one of ours.
-struct EventRow {
-    id: i64,
-    kind: String,
-    conversation_id: ConversationId,
-    message_id: Option<MessageId>,
-    recipients: Vec<Uuid>,
-    payload: Option<Value>,
-    created_at: DateTime<Utc>,
-}
-
-impl EventRow {
-    /// `None` for a kind that only a newer version knows.
-    fn into_event(self) -> Option<ChatEvent> {
-        Some(ChatEvent {
-            id: self.id,
-            kind: ChatEventKind::from_name(&self.kind)?,
-            conversation_id: self.conversation_id,
-            message_id: self.message_id,
-            recipients: self.recipients.into_iter().map(UserId).collect(),
-            payload: self.payload,
-            created_at: self.created_at,
-        })
-    }
+/// Names a kind as the rows do; `None` for one that only a newer version knows.
+pub fn kind_named(name: &str) -> Option<ChatEventKind> {
+    ChatEventKind::ALL.into_iter().find(|kind| kind.name() == name)
 }
 
 /// Writes the event and its notification in the caller's transaction; nothing is delivered before the commit.
@@ -129,7 +145,9 @@ async fn insert_event(
         r#"WITH event AS (
                INSERT INTO chat_event (kind, conversation_id, message_id, recipients, payload)
                VALUES ($1, $2, $3, $4, $5) RETURNING id)
-           SELECT id AS "id!", pg_notify('freehunt_chat', id::text) AS "notified: ()" FROM event"#,
+           SELECT id AS "id!", CASE WHEN current_setting('freehunt.fan_out', true) IS DISTINCT FROM 'redis'
+                                    THEN pg_notify('freehunt_chat', id::text)::text END AS notified
+           FROM event"#,
         kind.name(),
         conversation_id.0,
         message_id.map(|id| id.0),
@@ -138,39 +156,9 @@ async fn insert_event(
     )
     .fetch_one(connection)
     .await?;
+    // Outside of `collect` nobody asks.
+    let _collected = WRITTEN.try_with(|written| written.borrow_mut().push(row.id));
     Ok(row.id)
-}
-
-pub async fn find_event(connection: &mut PgConnection, id: i64) -> Result<Option<ChatEvent>, sqlx::Error> {
-    let row = sqlx::query_as!(
-        EventRow,
-        r#"SELECT id, kind, conversation_id AS "conversation_id: ConversationId", message_id AS "message_id: MessageId",
-                  recipients, payload, created_at
-           FROM chat_event WHERE id = $1"#,
-        id,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.and_then(EventRow::into_event))
-}
-
-/// The events of transactions that began at `since` or later, in the order of their ids, at most `limit`.
-pub async fn list_since(
-    connection: &mut PgConnection,
-    since: DateTime<Utc>,
-    limit: i64,
-) -> Result<Vec<ChatEvent>, sqlx::Error> {
-    let rows = sqlx::query_as!(
-        EventRow,
-        r#"SELECT id, kind, conversation_id AS "conversation_id: ConversationId", message_id AS "message_id: MessageId",
-                  recipients, payload, created_at
-           FROM chat_event WHERE created_at >= $1 ORDER BY id LIMIT $2"#,
-        since,
-        limit,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().filter_map(EventRow::into_event).collect())
 }
 
 /// Forgets the events of transactions that began before `until`; returns how many.
@@ -186,8 +174,8 @@ mod tests {
     #[test]
     fn kinds_survive_their_names() {
         for kind in ChatEventKind::ALL {
-            assert_eq!(ChatEventKind::from_name(kind.name()), Some(kind));
+            assert_eq!(kind_named(kind.name()), Some(kind));
         }
-        assert_eq!(ChatEventKind::from_name("getMessages"), None);
+        assert_eq!(kind_named("getMessages"), None);
     }
 }

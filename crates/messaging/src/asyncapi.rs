@@ -31,7 +31,10 @@ fn client_events() -> Vec<Described> {
     vec![
         described::<Room>("joinRoom", "Join the room of a conversation one takes part in"),
         described::<Room>("leaveRoom", "Leave a joined room"),
-        described::<Typing>("typing", "Tell the other participant that one begins or stops to type"),
+        described::<Typing>(
+            "typing",
+            "Tell the other participant that one begins or stops to type; `roomId` is taken for `conversationId`",
+        ),
         described::<Identification>("identifyUser", "Without effect: the session says who one is"),
         described::<NewMessageHint>(
             "newMessage",

@@ -1,7 +1,8 @@
 //! One socket: its session, what it sent and awaits handling, and what it has yet to be sent.
 //!
-//! Socket.IO drops what exceeds a socket's buffer. Here the rest waits in order until there is room, and a socket that
-//! is too slow for that is cut, so that its client reconnects and is sent again what it missed.
+//! Socket.IO drops what exceeds a socket's own buffer, and ends a connection whose ping finds it full. So that buffer is
+//! small and filled at a pace that leaves room to every client that reads; the rest waits here in order, its payloads
+//! shared by all sockets. One that is too slow for that is cut: it reconnects and is sent again what it missed.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,9 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use freehunt_config::ChatLimits;
 use freehunt_domain::{
     ids::{ConversationId, SessionId, UserId},
     policy::Actor,
+    sessions::Token,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -32,12 +35,15 @@ const NOTICES_PER_SECOND: f32 = 2.0;
 const LONGEST_LINE: usize = 256;
 /// Rooms one socket may be in.
 pub const MOST_ROOMS: usize = 200;
-/// Packets and bytes that may wait beside the socket's own buffer.
-const MOST_WAITING: usize = 10_000;
-const MOST_WAITING_BYTES: usize = 4 << 20;
+/// Packets in a socket's own buffer. Each holds a copy of its payload, and a client that does not read keeps them all.
+pub const BUFFERED_PACKETS: usize = 64;
+/// Packets that go to that buffer within one [`PAUSE`].
+const PACE: u32 = 32;
+/// Bytes that may wait beside the socket's own buffer.
+const MOST_WAITING_BYTES: usize = 8 << 20;
 /// How long a socket may take nothing while something waits.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a full buffer is looked at again.
+/// After this, what waits is looked at again.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Between the packet that ends a socket and the end of its transport.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -53,10 +59,14 @@ pub struct Client {
     pub id: Sid,
     pub user_id: UserId,
     pub session_id: SessionId,
+    /// The session's; shared by its sockets.
+    pub ticket: Arc<Token>,
     pub began: Instant,
     actor: Actor,
     socket: SocketRef,
     handshake: Arc<Handshake>,
+    /// Packets that may wait beside the socket's own buffer.
+    most_waiting: usize,
     state: Mutex<ClientState>,
 }
 
@@ -71,26 +81,40 @@ struct ClientState {
     outbox: VecDeque<(&'static str, Payload)>,
     waiting_bytes: usize,
     is_draining: bool,
+    pace: Pace,
+}
+
+/// How many packets went to the socket's own buffer lately.
+struct Pace {
+    since: Instant,
+    sent: u32,
+}
+
+impl Pace {
+    fn allows(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= PAUSE {
+            *self = Self { since: now, sent: 0 };
+        }
+        self.sent += 1;
+        self.sent <= PACE
+    }
 }
 
 impl Client {
-    pub fn new(
-        socket: SocketRef,
-        recognised: Recognised,
-        handshake: Arc<Handshake>,
-        events_per_second: u32,
-    ) -> Arc<Self> {
+    pub fn new(socket: SocketRef, recognised: Recognised, handshake: Arc<Handshake>, limits: &ChatLimits) -> Arc<Self> {
         let now = Instant::now();
         Arc::new(Self {
             id: socket.id,
             user_id: recognised.user_id,
             session_id: recognised.session_id,
+            ticket: Arc::clone(&recognised.ticket),
             began: now,
             actor: recognised.actor(),
             socket,
             handshake,
+            most_waiting: limits.socket_buffer,
             state: Mutex::new(ClientState {
-                events: EventLimit::new(events_per_second, now),
+                events: EventLimit::new(limits.events_per_second, now),
                 typing: Bucket::new(TYPING_PER_SECOND, TYPING_PER_SECOND, now),
                 notices: Bucket::new(NOTICES_AT_ONCE, NOTICES_PER_SECOND, now),
                 rooms: HashMap::new(),
@@ -100,6 +124,7 @@ impl Client {
                 outbox: VecDeque::new(),
                 waiting_bytes: 0,
                 is_draining: false,
+                pace: Pace { since: now, sent: 0 },
             }),
         })
     }
@@ -168,14 +193,14 @@ impl Client {
     /// Sends now, or as soon as there is room. Never blocks, and keeps the order.
     pub fn send(self: &Arc<Self>, event: &'static str, payload: &Payload) {
         let mut state = self.state();
-        if state.outbox.is_empty() {
+        if state.outbox.is_empty() && state.pace.allows(Instant::now()) {
             match self.socket.emit(event, &**payload) {
                 Err(SendError::Socket(SocketError::InternalChannelFull)) => {}
                 // A closed socket gets its messages when it reconnects.
                 Ok(()) | Err(_) => return,
             }
         }
-        let fits = state.outbox.len() < MOST_WAITING && state.waiting_bytes < MOST_WAITING_BYTES;
+        let fits = state.outbox.len() < self.most_waiting && state.waiting_bytes < MOST_WAITING_BYTES;
         if !fits {
             drop(state);
             self.cut("it does not read what it is sent");
@@ -198,18 +223,23 @@ impl Client {
 
     async fn drain(self: Arc<Self>) {
         let mut progress = Instant::now();
-        while !self.send_waiting(&mut progress) {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            if self.send_waiting(&mut progress) {
+                return;
+            }
             if progress.elapsed() > PATIENCE {
                 self.cut("it has not read anything for a while");
+                progress = Instant::now();
             }
-            tokio::time::sleep(PAUSE).await;
         }
     }
 
     /// Sends what there is room for; `true` when nothing waits any more.
     fn send_waiting(&self, progress: &mut Instant) -> bool {
         let mut state = self.state();
-        while let Some((event, payload)) = state.outbox.front() {
+        for _ in 0..PACE {
+            let Some((event, payload)) = state.outbox.front() else { break };
             match self.socket.emit(event, &**payload) {
                 Err(SendError::Socket(SocketError::InternalChannelFull)) => return false,
                 Err(SendError::Socket(_)) => state.outbox.clear(),
@@ -220,6 +250,9 @@ impl Client {
                     *progress = Instant::now();
                 }
             }
+        }
+        if !state.outbox.is_empty() {
+            return false;
         }
         state.outbox.shrink_to_fit();
         state.waiting_bytes = 0;

@@ -6,8 +6,10 @@
 pub mod asyncapi;
 pub mod auth;
 pub mod client;
+pub mod confirmation;
 pub mod events;
 pub mod handlers;
+pub mod heart;
 pub mod limits;
 pub mod listener;
 pub mod metrics;
@@ -17,6 +19,7 @@ pub mod serve;
 pub mod session_watch;
 pub mod signals;
 pub mod state;
+pub mod subscriber;
 pub mod transport;
 
 use std::time::Duration;
@@ -30,14 +33,30 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::state::{Inboxes, MessagingState};
 
-/// What Socket.IO clients expect of a server, and what the original used.
-const PING_INTERVAL: Duration = Duration::from_secs(25);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// A client that opened a transport sends its CONNECT packet at once.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Clients send little at once; each open socket holds a buffer of this size.
+const READ_BUFFER_BYTES: usize = 1024;
 
-/// Packets beside a replay that a socket's buffer holds.
-const PING_ROOM: usize = 64;
+/// How long silence is borne.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// Between two pings.
+    pub ping_interval: Duration,
+    /// For the answer to a ping.
+    pub ping_timeout: Duration,
+    /// For the CONNECT packet of a client that opened a transport.
+    pub connect_timeout: Duration,
+}
+
+impl Default for Timing {
+    /// What Socket.IO clients expect of a server, and what the original used.
+    fn default() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+}
 
 /// A server that is ready to be served.
 pub struct Server {
@@ -49,28 +68,34 @@ pub struct Server {
 
 /// Makes the server. Nothing is connected yet, so a database that is away is not fatal here.
 pub fn build(config: MessagingConfig, clock: Clock) -> anyhow::Result<Server> {
-    let (state, inboxes) = MessagingState::new(config, clock);
-    let chat = &state.config.chat;
-    let payload = chat.max_payload_bytes;
-    // A ping that finds no room ends the connection, so a replay must never fill the buffer.
-    let buffer = chat.socket_buffer.max(chat.replay_limit as usize + PING_ROOM);
+    build_with(config, clock, Timing::default())
+}
+
+/// As [`build`], with other patience.
+pub fn build_with(config: MessagingConfig, clock: Clock, timing: Timing) -> anyhow::Result<Server> {
+    let (state, inboxes) = MessagingState::new(config, clock)?;
+    let payload = state.config.chat.max_payload_bytes;
     let (sockets, io) = SocketIo::builder()
         .with_state(state.clone())
-        .ping_interval(PING_INTERVAL)
-        .ping_timeout(PING_TIMEOUT)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .max_buffer_size(buffer)
+        .ping_interval(timing.ping_interval)
+        .ping_timeout(timing.ping_timeout)
+        .connect_timeout(timing.connect_timeout)
+        .max_buffer_size(client::BUFFERED_PACKETS)
+        .ws_read_buffer_size(READ_BUFFER_BYTES)
         // Each limit holds for one transport only.
         .max_payload(payload as u64)
         .ws_max_message_size(payload)
         .ws_max_frame_size(payload)
         .build_layer();
     io.ns("/", handlers::connection::welcome.with(handlers::connection::admit));
-    let router = Router::new()
+    let mut router = Router::new();
+    if state.config.docs_enabled {
+        router = router.route("/asyncapi.json", get(asyncapi::serve));
+    }
+    let router = router
         .route("/health", get(live))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
-        .route("/asyncapi.json", get(asyncapi::serve))
         .with_state(state.clone())
         .layer(sockets)
         .layer(CatchPanicLayer::new())

@@ -54,9 +54,6 @@ async fn run() -> anyhow::Result<()> {
     let traces = endpoint.map(|endpoint| Traces::start(endpoint, "freehunt-messaging")).transpose()?;
     logging::start(&config.log, traces.as_ref());
     logging::warn_all(&config.warnings);
-    if config.redis_url.is_some() {
-        tracing::warn!("REDIS_URL is set but not used: PostgreSQL spreads messages over the replicas");
-    }
     let listener = bind(config.http.bind, config.http.port).await?;
     let recorder = config.metrics_address.map(|address| Recorder::install().map(|it| (it, address))).transpose()?;
     let server = build(config, Clock::system())?;

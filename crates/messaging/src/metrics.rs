@@ -2,11 +2,15 @@
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
+/// Also gives those a number that have none before something happens: an alert needs one to look at.
 pub fn describe() {
+    metrics::gauge!("freehunt_sockets").set(0.0);
     describe_gauge!("freehunt_sockets", "Connected sockets");
-    describe_gauge!("freehunt_listener_connected", "1 while this replica listens to the database");
+    describe_gauge!("freehunt_listener_connected", "1 while this replica hears of events, by what carries them");
     describe_gauge!("freehunt_listener_lag_seconds", Unit::Seconds, "Time a notification takes to come back");
-    describe_counter!("freehunt_listener_failures_total", "Lost connections of the listener");
+    describe_counter!("freehunt_listener_failures_total", "Lost connections of a listener, by what carried events");
+    describe_counter!("freehunt_fanout_failures_total", "Times that PostgreSQL had to carry events instead of Redis");
+    describe_counter!("freehunt_session_confirmations_total", "Sessions that Authentik was asked about, by its answer");
     describe_counter!("freehunt_socket_events_total", "Events of clients, by what became of them");
     describe_counter!("freehunt_socket_refusals_total", "Refused handshakes and polls, by status");
     describe_counter!("freehunt_deliveries_total", "Events sent to sockets");

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use freehunt_domain::ids::{SessionId, UserId};
+use freehunt_domain::{
+    ids::{SessionId, UserId},
+    sessions::Token,
+};
 use socketioxide::socket::Sid;
 
 use crate::client::Client;
@@ -20,7 +23,12 @@ pub struct Registry {
 struct Index {
     clients: HashMap<Sid, Arc<Client>>,
     users: HashMap<UserId, Vec<Arc<Client>>>,
-    sessions: HashMap<SessionId, usize>,
+    sessions: HashMap<SessionId, SocketsOfSession>,
+}
+
+struct SocketsOfSession {
+    count: usize,
+    ticket: Arc<Token>,
 }
 
 /// The user has as many sockets as one may have.
@@ -48,7 +56,8 @@ impl Registry {
             return Err(TooManySockets);
         }
         clients.push(Arc::clone(&client));
-        *index.sessions.entry(client.session_id).or_default() += 1;
+        let session = index.sessions.entry(client.session_id);
+        session.or_insert_with(|| SocketsOfSession { count: 0, ticket: Arc::clone(&client.ticket) }).count += 1;
         index.clients.insert(client.id, client);
         metrics::gauge!("freehunt_sockets").increment(1);
         Ok(())
@@ -63,9 +72,9 @@ impl Registry {
                 index.users.remove(&client.user_id);
             }
         }
-        if let Some(count) = index.sessions.get_mut(&client.session_id) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(session) = index.sessions.get_mut(&client.session_id) {
+            session.count -= 1;
+            if session.count == 0 {
                 index.sessions.remove(&client.session_id);
             }
         }
@@ -87,6 +96,11 @@ impl Registry {
 
     pub fn has_session(&self, session: SessionId) -> bool {
         self.read(|index| index.sessions.contains_key(&session))
+    }
+
+    /// The socket ticket of a session that has sockets here.
+    pub fn ticket_of(&self, session: SessionId) -> Option<Arc<Token>> {
+        self.read(|index| index.sessions.get(&session).map(|session| Arc::clone(&session.ticket)))
     }
 
     pub fn of_session(&self, session: SessionId) -> Vec<Arc<Client>> {

@@ -72,7 +72,7 @@ struct Relay {
 
 impl Relay {
     async fn scan(&mut self) -> Result<(), sqlx::Error> {
-        let mut connection = self.state.pool.acquire().await?;
+        let mut connection = self.state.delivery_pool.acquire().await?;
         let now = live_chat::queries::read_clock(&mut connection).await?;
         let Some(scanned_at) = self.scanned_at else {
             self.scanned_at = Some(now);
@@ -103,7 +103,7 @@ impl Relay {
             return Ok(());
         }
         let began = Instant::now();
-        let mut connection = self.state.pool.acquire().await?;
+        let mut connection = self.state.delivery_pool.acquire().await?;
         let deliveries = live_chat::list_deliveries(&mut connection, &fresh).await?;
         drop(connection);
         metrics::histogram!("freehunt_event_load_seconds").record(began.elapsed().as_secs_f64());

@@ -1,20 +1,31 @@
 //! Sockets outlive their handshakes; this ends those whose session has ended.
 //!
 //! A revocation is announced, and for what is missed (and for sessions that expire) all sessions of this replica are
-//! looked at regularly, in one statement for many.
+//! looked at regularly, in one statement for many. Those whose confirmation is old are confirmed meanwhile.
 
 use std::{
     collections::HashSet,
     time::{Duration, Instant},
 };
 
-use freehunt_domain::{ids::SessionId, live_chat};
-use tokio::{sync::mpsc, time::MissedTickBehavior};
+use freehunt_domain::{
+    ids::SessionId,
+    live_chat::queries::{LiveSession, list_live_sessions},
+};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
 use uuid::Uuid;
 
-use crate::state::MessagingState;
+use crate::{
+    confirmation::{self, Stale},
+    state::MessagingState,
+};
 
-const LOOK_INTERVAL: Duration = Duration::from_secs(20);
+/// With it, a revocation that nobody heard of ends its sockets within five seconds.
+const LONGEST_LOOK_INTERVAL: Duration = Duration::from_secs(3);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Sessions in one statement.
 const BATCH: usize = 1_000;
@@ -23,11 +34,13 @@ const CONNECTING_TIME: Duration = Duration::from_secs(30);
 
 /// Runs until the queue is dropped.
 pub async fn run(state: MessagingState, mut heard: mpsc::Receiver<SessionId>) {
-    let mut looks = tokio::time::interval(LOOK_INTERVAL);
+    let revalidate_after = state.config.sessions.revalidate_after;
+    let mut looks = interval((revalidate_after / 4).min(LONGEST_LOOK_INTERVAL));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut retries = tokio::time::interval(RETRY_INTERVAL);
+    let mut retries = interval(RETRY_INTERVAL);
     retries.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut doubtful: HashSet<SessionId> = HashSet::new();
+    // The next look and the answer have to come before the time is over.
+    let mut watch = Watch { state, stale_after: revalidate_after * 3 / 4, doubtful: HashSet::new(), confirming: None };
     let mut announced = Vec::new();
     loop {
         tokio::select! {
@@ -35,40 +48,81 @@ pub async fn run(state: MessagingState, mut heard: mpsc::Receiver<SessionId>) {
                 if count == 0 {
                     return;
                 }
-                doubtful.extend(announced.drain(..).filter(|session| state.registry.has_session(*session)));
+                let registry = &watch.state.registry;
+                watch.doubtful.extend(announced.drain(..).filter(|session| registry.has_session(*session)));
             }
             _ = looks.tick() => {
-                doubtful.extend(state.registry.sessions());
-                tidy(&state);
+                watch.doubtful.extend(watch.state.registry.sessions());
+                tidy(&watch.state);
             }
-            _ = retries.tick(), if !doubtful.is_empty() => {}
+            _ = retries.tick(), if !watch.doubtful.is_empty() => {}
         }
-        if let Err(error) = end_dead(&state, &mut doubtful).await {
+        if let Err(error) = watch.look().await {
             tracing::warn!(%error, "sessions could not be looked at");
         }
     }
 }
 
-/// Ends the sockets of those that are not live; what could not be looked at stays in the set.
-async fn end_dead(state: &MessagingState, doubtful: &mut HashSet<SessionId>) -> Result<(), sqlx::Error> {
-    if doubtful.is_empty() {
-        return Ok(());
-    }
-    let mut connection = state.pool.acquire().await?;
-    let all: Vec<Uuid> = doubtful.iter().map(|session| session.0).collect();
-    for batch in all.chunks(BATCH) {
-        let live = live_chat::queries::list_live_sessions(&mut connection, batch).await?;
-        let live: HashSet<SessionId> = live.into_iter().collect();
-        for session in batch.iter().copied().map(SessionId) {
-            doubtful.remove(&session);
-            if !live.contains(&session) {
-                for client in state.registry.of_session(session) {
-                    client.expel("its session has ended");
+struct Watch {
+    state: MessagingState,
+    /// Age of a confirmation that is to be renewed.
+    stale_after: Duration,
+    /// To be looked at; what could not be stays here.
+    doubtful: HashSet<SessionId>,
+    confirming: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Ends the sockets of sessions that are not live, and has those confirmed whose confirmation is old.
+    async fn look(&mut self) -> Result<(), sqlx::Error> {
+        if self.doubtful.is_empty() {
+            return Ok(());
+        }
+        let mut connection = self.state.pool.acquire().await?;
+        let all: Vec<Uuid> = self.doubtful.iter().map(|session| session.0).collect();
+        let mut stale = Vec::new();
+        for batch in all.chunks(BATCH) {
+            let live = list_live_sessions(&mut connection, batch).await?;
+            let ids: HashSet<SessionId> = live.iter().map(|session| session.id).collect();
+            for session in batch.iter().copied().map(SessionId) {
+                self.doubtful.remove(&session);
+                if !ids.contains(&session) {
+                    for client in self.state.registry.of_session(session) {
+                        client.expel("its session has ended");
+                    }
                 }
             }
+            let is_stale = |session: &LiveSession| session.confirmation_age() >= self.stale_after;
+            stale.extend(live.into_iter().filter(|session| session.can_be_confirmed && is_stale(session)));
+        }
+        drop(connection);
+        self.confirm(stale);
+        Ok(())
+    }
+
+    /// Beside the watch, which has to go on; what comes while Authentik is still being asked comes again.
+    fn confirm(&mut self, sessions: Vec<LiveSession>) {
+        if sessions.is_empty() || self.confirming.as_ref().is_some_and(|confirming| !confirming.is_finished()) {
+            return;
+        }
+        let stale: Vec<Stale> = sessions
+            .into_iter()
+            .filter_map(|session| {
+                let ticket = self.state.registry.ticket_of(session.id)?;
+                Some(Stale { session: session.id, ticket, age: session.confirmation_age() })
+            })
+            .collect();
+        let state = self.state.clone();
+        self.confirming = Some(tokio::spawn(async move { confirmation::confirm_all(&state, stale).await }));
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(confirming) = &self.confirming {
+            confirming.abort();
         }
     }
-    Ok(())
 }
 
 fn tidy(state: &MessagingState) {

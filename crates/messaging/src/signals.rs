@@ -1,5 +1,5 @@
-//! What need not last: typing, joining, leaving. Signals of some milliseconds go out together in one notification, and
-//! every replica, this one too, gives them to its own sockets.
+//! What need not last: typing, joining, leaving. Signals of some milliseconds go out together in one notification, by
+//! Redis or else by PostgreSQL, and every replica, this one too, gives them to its own sockets. No row is written.
 
 use std::{sync::Arc, time::Duration};
 
@@ -66,6 +66,11 @@ pub async fn send_all(state: MessagingState, mut queue: mpsc::Receiver<Signal>) 
 
 async fn send(state: &MessagingState, signals: &[Signal]) -> anyhow::Result<()> {
     let payload = serde_json::to_string(signals)?;
+    if let Some(redis) = &state.redis
+        && redis.publish(live_chat::SIGNAL_CHANNEL, &payload).await.is_ok_and(|subscribers| subscribers > 0)
+    {
+        return Ok(());
+    }
     let mut connection = state.pool.acquire().await?;
     live_chat::queries::notify_signals(&mut connection, &payload).await?;
     Ok(())

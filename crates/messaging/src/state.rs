@@ -3,8 +3,10 @@
 use std::{ops::Deref, sync::Arc};
 
 use axum::http::HeaderValue;
-use freehunt_config::MessagingConfig;
-use freehunt_domain::{database, ids::SessionId, time::Clock};
+use freehunt_authentik::{Authentik, AuthentikSettings, DEFAULT_INVALIDATION_FLOW};
+use freehunt_config::{AuthentikConfig, MessagingConfig};
+use freehunt_domain::{chat_events::FanOut, database, ids::SessionId, time::Clock};
+use freehunt_fanout::Redis;
 use freehunt_serving::Readiness;
 use sqlx::PgPool;
 use tokio::sync::{Notify, mpsc};
@@ -23,6 +25,13 @@ pub struct MessagingState(Arc<Messaging>);
 pub struct Messaging {
     pub config: MessagingConfig,
     pub pool: PgPool,
+    /// The relay's own connection: a thousand handshakes at once do not delay a message.
+    pub delivery_pool: PgPool,
+    /// Asked about sessions that only sockets use.
+    pub authentik: Authentik,
+    /// What carries events and signals between replicas; `None` where PostgreSQL does.
+    pub redis: Option<Redis>,
+    pub fan_out: FanOut,
     pub clock: Clock,
     pub readiness: Readiness,
     /// The origins browsers may connect from.
@@ -35,6 +44,8 @@ pub struct Messaging {
     pub signals: mpsc::Sender<Signal>,
     /// What the listener hears of.
     pub heard_events: mpsc::Sender<i64>,
+    /// Events that this server itself wrote, for Redis.
+    pub written_events: mpsc::Sender<i64>,
     pub heard_sessions: mpsc::Sender<SessionId>,
     /// Something may have been missed: look at the database itself.
     pub rescan: Notify,
@@ -44,6 +55,7 @@ pub struct Messaging {
 pub struct Inboxes {
     pub signals: mpsc::Receiver<Signal>,
     pub events: mpsc::Receiver<i64>,
+    pub written_events: mpsc::Receiver<i64>,
     pub sessions: mpsc::Receiver<SessionId>,
 }
 
@@ -56,19 +68,27 @@ impl Deref for MessagingState {
 }
 
 impl MessagingState {
-    pub fn new(config: MessagingConfig, clock: Clock) -> (Self, Inboxes) {
-        let pool = database::pool(
-            config.database.options.clone(),
-            config.database.max_connections,
-            config.database.acquire_timeout,
-        );
+    /// Nothing is connected yet, so this fails only for impossible settings.
+    pub fn new(config: MessagingConfig, clock: Clock) -> anyhow::Result<(Self, Inboxes)> {
+        let fan_out = if config.redis_url.is_some() { FanOut::Redis } else { FanOut::Postgres };
+        let redis = config.redis_url.as_ref().map(|url| Redis::new(url)).transpose()?;
+        let database = &config.database;
+        let options = fan_out.of_connections(database.options.clone());
+        let pool = database::pool(options, database.max_connections, database.acquire_timeout);
+        let delivery_pool = database::pool(database.options.clone(), 1, database.acquire_timeout);
+        let authentik = authentik(&config)?;
         let origins = config.frontend.allowed_origins();
         let allowed_origins = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
         let (signals, signal_inbox) = mpsc::channel(SIGNALS);
         let (heard_events, event_inbox) = mpsc::channel(IDS);
+        let (written_events, written_inbox) = mpsc::channel(IDS);
         let (heard_sessions, session_inbox) = mpsc::channel(IDS);
         let state = Self(Arc::new(Messaging {
             pool,
+            delivery_pool,
+            authentik,
+            redis,
+            fan_out,
             clock,
             readiness: Readiness::default(),
             allowed_origins,
@@ -77,10 +97,24 @@ impl MessagingState {
             recent_messages: RecentMessages::default(),
             signals,
             heard_events,
+            written_events,
             heard_sessions,
             rescan: Notify::new(),
             config,
         }));
-        (state, Inboxes { signals: signal_inbox, events: event_inbox, sessions: session_inbox })
+        let inboxes = Inboxes {
+            signals: signal_inbox,
+            events: event_inbox,
+            written_events: written_inbox,
+            sessions: session_inbox,
+        };
+        Ok((state, inboxes))
     }
+}
+
+fn authentik(config: &MessagingConfig) -> anyhow::Result<Authentik> {
+    let AuthentikConfig { url, login_flow, enrollment_flow, timeout, .. } = config.authentik.clone();
+    // Only asked whose session a cookie is: it runs none of the flows.
+    let invalidation_flow = DEFAULT_INVALIDATION_FLOW.to_owned();
+    Ok(Authentik::new(AuthentikSettings { url, login_flow, enrollment_flow, invalidation_flow, timeout })?)
 }

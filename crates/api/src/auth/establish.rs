@@ -51,6 +51,7 @@ pub(super) async fn begin(state: &AppState, sign_in: SignIn<'_>) -> Result<SetCo
     earlier.retain(|cookie| sign_in.origin == SessionOrigin::Form || matches!(cookie, Credential::Session(_)));
     let replaces: Vec<Vec<u8>> = earlier.iter().map(Credential::hash).collect();
     let ticket = super::secrets::socket_ticket(token.as_str());
+    let ticket_secret = sign_in.secret.seal_for_ticket(&ticket);
     let lifetime = state.config.sessions.lifetime;
     let session = NewSession {
         token_hash: &token.hash(),
@@ -58,6 +59,7 @@ pub(super) async fn begin(state: &AppState, sign_in: SignIn<'_>) -> Result<SetCo
         user_id: sign_in.user.id,
         origin: sign_in.origin,
         upstream_secret: Some(&secret),
+        ticket_secret: ticket_secret.as_deref(),
         upstream_session_hash: sign_in.upstream_session_hash.as_deref(),
         lifetime,
         replaces: &replaces,
@@ -80,12 +82,15 @@ pub(super) async fn adopt(
     address: IpAddr,
 ) -> Result<(), Failure> {
     let user = resolve(state, provider_identity(identity, address), false).await?;
+    let ticket = super::secrets::socket_ticket(cookie.expose());
+    let ticket_secret = UpstreamSecret::Cookie { value: cookie.expose().to_owned() }.seal_for_ticket(&ticket);
     let session = NewSession {
         token_hash: key,
-        ticket_hash: &super::secrets::socket_ticket(cookie.expose()).hash(),
+        ticket_hash: &ticket.hash(),
         user_id: user.id,
         origin: SessionOrigin::Authentik,
         upstream_secret: None,
+        ticket_secret: ticket_secret.as_deref(),
         upstream_session_hash: Some(key),
         lifetime: state.config.sessions.lifetime,
         replaces: &[],

@@ -16,10 +16,10 @@ pub mod log_in;
 pub mod log_out;
 pub mod oidc;
 pub mod register;
-mod secrets;
 mod store;
 
 use axum::http::request::Parts;
+use freehunt_domain::sessions::secrets;
 
 pub use self::{
     cookies::{SetCookies, socket_ticket_cookie},

@@ -135,7 +135,8 @@ impl SessionStore {
     /// The listener begins with the first session, because commands that serve nothing make a state too.
     fn ensure_listening(&self, state: &AppState) {
         if !self.shared.is_started.swap(true, Ordering::AcqRel) {
-            let options = state.config.database.options.clone();
+            let name = state.fan_out.application_name("freehunt-api");
+            let options = state.config.database.options.clone().application_name(&name);
             tokio::spawn(listener::listen(options, Arc::downgrade(&self.shared), self.stop.clone()));
         }
     }

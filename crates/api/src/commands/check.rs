@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use freehunt_domain::schema;
+use freehunt_domain::{
+    chat_events::{self, FanOut},
+    schema,
+};
 
 use super::{print, state};
 use crate::state::AppState;
@@ -62,6 +65,7 @@ pub async fn findings(state: &AppState) -> Vec<Finding> {
         ("stripe", "correct STRIPE_SECRET_KEY", within(stripe(state)).await),
         ("webhooks", "send Stripe's webhooks to <API_URL>/stripe/webhook", within(webhooks(state)).await),
         ("jobs", "run `freehunt-api jobs`", within(jobs(state)).await),
+        ("fan-out", "set REDIS_URL for every replica of both programs, or for none", within(fan_out(state)).await),
         ("names", "make the names resolve to the cluster", within(names(state)).await),
         ("cookies", "set COOKIE_DOMAIN to the domain the API and the messaging server share", cookies(state)),
     ]
@@ -157,6 +161,36 @@ async fn jobs(state: &AppState) -> anyhow::Result<String> {
     .await?;
     ensure!(dead == 0 && stuck == 0, "{dead} dead jobs, {stuck} waiting for more than 15 minutes");
     Ok("none dead, none stuck".to_owned())
+}
+
+/// All replicas have to spread chat events the same way, or messages come seconds late.
+pub async fn fan_out(state: &AppState) -> anyhow::Result<String> {
+    let other = match state.fan_out {
+        FanOut::Postgres => FanOut::Redis,
+        FanOut::Redis => FanOut::Postgres,
+    };
+    let programs = ["freehunt-api", "freehunt-messaging"];
+    let others: Vec<String> = sqlx::query_scalar(
+        "SELECT application_name FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = ANY($1) ORDER BY 1",
+    )
+    .bind(programs.map(|program| other.application_name(program)).to_vec())
+    .fetch_all(&state.pool)
+    .await?;
+    ensure!(others.is_empty(), "here it is {:?}, but running are {}", state.fan_out, others.join(", "));
+    let Some(announcements) = &state.announcements else { return Ok("by PostgreSQL".to_owned()) };
+    let subscribed = announcements.redis.subscribers(chat_events::CHANNEL).await?;
+    let listening: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1",
+    )
+    .bind(FanOut::Redis.application_name("freehunt-messaging"))
+    .fetch_one(&state.pool)
+    .await?;
+    ensure!(
+        i64::try_from(subscribed)? >= listening,
+        "{listening} messaging replicas run, and {subscribed} are subscribed at this Redis"
+    );
+    Ok(format!("by Redis, {subscribed} subscribed"))
 }
 
 /// The names a browser uses must resolve.

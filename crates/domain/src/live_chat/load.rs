@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::queries;
 use crate::{
-    chat_events::ChatEventKind,
+    chat_events::{self, ChatEventKind},
     conversations::{self, Conversation, ConversationReady},
     ids::{MessageId, UserId},
     messages::Message,
@@ -52,7 +52,7 @@ pub async fn list_deliveries(connection: &mut PgConnection, ids: &[i64]) -> Resu
     }
     let mut deliveries = Vec::with_capacity(events.len());
     for event in events {
-        let Some(kind) = ChatEventKind::ALL.into_iter().find(|kind| kind.name() == event.kind) else { continue };
+        let Some(kind) = chat_events::kind_named(&event.kind) else { continue };
         let body = match kind {
             ChatEventKind::NewMessage | ChatEventKind::UpdateMessage => {
                 event.message_id.and_then(|id| messages.get(&id).cloned()).map(DeliveryBody::Message)

@@ -89,10 +89,31 @@ pub async fn lacks_event(
     .await
 }
 
+/// A session that sockets depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveSession {
+    pub id: SessionId,
+    /// Age of Authentik's last confirmation, by the database's clock.
+    pub validated_seconds_ago: f64,
+    /// Whether a socket's ticket is enough to ask Authentik again.
+    pub can_be_confirmed: bool,
+}
+
+impl LiveSession {
+    /// Age of Authentik's last confirmation.
+    pub fn confirmation_age(&self) -> Duration {
+        Duration::try_from_secs_f64(self.validated_seconds_ago).unwrap_or_default()
+    }
+}
+
 /// Those of the sessions that are still live.
-pub async fn list_live_sessions(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<SessionId>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"SELECT id AS "id: SessionId" FROM session WHERE id = ANY($1) AND revoked_at IS NULL AND expires_at > now()"#,
+pub async fn list_live_sessions(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<LiveSession>, sqlx::Error> {
+    sqlx::query_as!(
+        LiveSession,
+        r#"SELECT id AS "id: SessionId", extract(epoch FROM now() - validated_at)::float8 AS "validated_seconds_ago!",
+                  EXISTS (SELECT FROM socket_ticket t WHERE t.session_id = session.id AND t.upstream_secret IS NOT NULL)
+                      AS "can_be_confirmed!"
+           FROM session WHERE id = ANY($1) AND revoked_at IS NULL AND expires_at > now()"#,
         ids,
     )
     .fetch_all(connection)

@@ -7,9 +7,12 @@ mod model;
 mod open;
 pub mod queries;
 mod revoke;
+pub mod secrets;
 mod sweep;
 
-pub use model::{SessionOrigin, SessionRow, Token, hash_provider_session, hash_secret, hash_upstream_cookie};
+pub use model::{
+    SessionOrigin, SessionRow, TicketHolder, Token, hash_provider_session, hash_secret, hash_upstream_cookie,
+};
 pub use open::{NewSession, open};
-pub use revoke::{CHANNEL, LogOut, announce_user, log_out, provider_log_out, revoke_refused};
+pub use revoke::{CHANNEL, LogOut, announce_user, log_out, provider_log_out, revoke_refused, revoke_refused_session};
 pub use sweep::sweep_expired;

@@ -107,6 +107,17 @@ pub struct SessionRow {
     pub expires_in_seconds: f64,
 }
 
+/// The live session behind a socket ticket, as far as Authentik can be asked about it.
+#[derive(Clone, Debug)]
+pub struct TicketHolder {
+    pub session_id: SessionId,
+    pub email: String,
+    /// Whom Authentik must name.
+    pub authentik_uid: Option<String>,
+    /// Encrypted under the ticket; see [`super::secrets`]. `None` for a session that began by OpenID Connect.
+    pub upstream_secret: Option<Vec<u8>>,
+}
+
 impl SessionRow {
     /// Age of Authentik's last confirmation.
     pub fn confirmation_age(&self) -> Duration {

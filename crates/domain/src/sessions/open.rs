@@ -20,6 +20,8 @@ pub struct NewSession<'a> {
     pub user_id: UserId,
     pub origin: SessionOrigin,
     pub upstream_secret: Option<&'a [u8]>,
+    /// [`super::secrets::UpstreamSecret::seal_for_ticket`].
+    pub ticket_secret: Option<&'a [u8]>,
     /// [`super::hash_upstream_cookie`] or [`super::hash_provider_session`].
     pub upstream_session_hash: Option<&'a [u8]>,
     pub lifetime: Duration,
@@ -37,7 +39,7 @@ pub async fn open(pool: &PgPool, session: &NewSession<'_>) -> Result<Option<(Ses
         ended.extend(revoke::revoke_by_token(&mut transaction, token_hash).await?);
     }
     let Some(id) = queries::insert_session(&mut transaction, session).await? else { return Ok(None) };
-    queries::insert_ticket(&mut transaction, session.ticket_hash, id).await?;
+    queries::insert_ticket(&mut transaction, session, id).await?;
     let record = AuditRecord {
         actor: AuditActor::User(session.user_id),
         table: "session",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
-use super::{NewSession, SessionOrigin, SessionRow};
+use super::{NewSession, SessionOrigin, SessionRow, TicketHolder};
 use crate::{
     ids::{SessionId, UserId},
     users::Role,
@@ -88,17 +88,36 @@ pub async fn insert_session(
 
 pub async fn insert_ticket(
     connection: &mut PgConnection,
-    ticket_hash: &[u8],
+    session: &NewSession<'_>,
     session_id: SessionId,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "INSERT INTO socket_ticket (token_hash, session_id) VALUES ($1, $2) ON CONFLICT (token_hash) DO NOTHING",
-        ticket_hash,
+        "INSERT INTO socket_ticket (token_hash, session_id, upstream_secret) VALUES ($1, $2, $3)
+         ON CONFLICT (token_hash) DO UPDATE SET upstream_secret = excluded.upstream_secret",
+        session.ticket_hash,
         session_id.0,
+        session.ticket_secret,
     )
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// What Authentik can be asked about the live session that a socket ticket with this hash belongs to.
+pub async fn find_ticket_holder(
+    connection: &mut PgConnection,
+    ticket_hash: &[u8],
+) -> Result<Option<TicketHolder>, sqlx::Error> {
+    sqlx::query_as!(
+        TicketHolder,
+        r#"SELECT s.id AS "session_id: SessionId", u."email", i.authentik_uid AS "authentik_uid?", t.upstream_secret
+           FROM socket_ticket t JOIN session s ON s.id = t.session_id
+                JOIN "User" u ON u."id" = s.user_id LEFT JOIN identity i ON i.user_id = s.user_id
+           WHERE t.token_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > now()"#,
+        ticket_hash,
+    )
+    .fetch_optional(connection)
+    .await
 }
 
 /// Authentik has just confirmed the session; `false` when it was revoked meanwhile. A new secret replaces the old one.

@@ -52,15 +52,27 @@ pub(super) async fn revoke_by_token(
     connection: &mut PgConnection,
     token_hash: &[u8],
 ) -> Result<Option<SessionId>, sqlx::Error> {
-    Ok(end_by_token(connection, token_hash).await?.map(|ended| ended.id))
+    Ok(end_one(connection, Named::ByTokenHash(token_hash)).await?.map(|ended| ended.id))
 }
 
-async fn end_by_token(connection: &mut PgConnection, token_hash: &[u8]) -> Result<Option<LogOut>, sqlx::Error> {
+/// One session.
+#[derive(Clone, Copy)]
+enum Named<'a> {
+    ByTokenHash(&'a [u8]),
+    ById(SessionId),
+}
+
+async fn end_one(connection: &mut PgConnection, named: Named<'_>) -> Result<Option<LogOut>, sqlx::Error> {
+    let (token_hash, id) = match named {
+        Named::ByTokenHash(token_hash) => (Some(token_hash), None),
+        Named::ById(id) => (None, Some(id.0)),
+    };
     let ended = sqlx::query!(
-        r#"UPDATE session SET revoked_at = now() WHERE token_hash = $1 AND revoked_at IS NULL
+        r#"UPDATE session SET revoked_at = now() WHERE (token_hash = $1 OR id = $2) AND revoked_at IS NULL
            RETURNING id AS "id: SessionId", user_id AS "user_id: UserId", origin AS "origin: SessionOrigin",
                      upstream_secret, upstream_session_hash"#,
         token_hash,
+        id,
     )
     .fetch_optional(&mut *connection)
     .await?;
@@ -84,7 +96,7 @@ pub async fn log_out(
     client_address: Option<String>,
 ) -> Result<Option<LogOut>, sqlx::Error> {
     let mut transaction = pool.begin().await?;
-    let ended = end_by_token(&mut transaction, token_hash).await?;
+    let ended = end_one(&mut transaction, Named::ByTokenHash(token_hash)).await?;
     if let Some(hash) = upstream_cookie_hash {
         queries::insert_revoked_upstream(&mut transaction, hash, UPSTREAM_LIFETIME).await?;
     }
@@ -103,10 +115,19 @@ pub async fn log_out(
     Ok(ended)
 }
 
-/// Authentik no longer confirms the session.
+/// Authentik no longer confirms the session with this token hash.
 pub async fn revoke_refused(pool: &PgPool, token_hash: &[u8], reason: &str) -> Result<(), sqlx::Error> {
+    refuse(pool, Named::ByTokenHash(token_hash), reason).await
+}
+
+/// Authentik no longer confirms this session.
+pub async fn revoke_refused_session(pool: &PgPool, id: SessionId, reason: &str) -> Result<(), sqlx::Error> {
+    refuse(pool, Named::ById(id), reason).await
+}
+
+async fn refuse(pool: &PgPool, named: Named<'_>, reason: &str) -> Result<(), sqlx::Error> {
     let mut transaction = pool.begin().await?;
-    if let Some(ended) = end_by_token(&mut transaction, token_hash).await? {
+    if let Some(ended) = end_one(&mut transaction, named).await? {
         let record = AuditRecord {
             actor: AuditActor::System,
             table: "session",

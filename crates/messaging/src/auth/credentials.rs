@@ -1,11 +1,12 @@
-//! The secrets a client may show, and the session each stands for. The database alone decides, so that Authentik can be
-//! away; the HTTP API is who asks it.
+//! The secrets a client may show, and the session each stands for, as the database knows it.
+
+use std::{sync::Arc, time::Duration};
 
 use axum::http::{HeaderMap, header};
 use freehunt_domain::{
     ids::{SessionId, UserId},
     policy::Actor,
-    sessions::{SessionRow, Token, hash_upstream_cookie, queries},
+    sessions::{SessionRow, Token, hash_upstream_cookie, queries, secrets},
     users::Role,
 };
 use sqlx::{PgConnection, PgPool};
@@ -26,24 +27,34 @@ enum Kind {
 }
 
 /// A secret that was shown, as the database knows it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Credential {
     kind: Kind,
     hash: Vec<u8>,
+    /// The session's socket ticket, which is shown or follows from what is shown.
+    ticket: Arc<Token>,
+}
+
+impl PartialEq for Credential {
+    fn eq(&self, other: &Self) -> bool {
+        (self.kind, &self.hash) == (other.kind, &other.hash)
+    }
 }
 
 impl Credential {
     fn ticket(value: &str) -> Option<Self> {
-        Token::parse(value).map(|token| Self { kind: Kind::Ticket, hash: token.hash() })
+        Token::parse(value).map(|token| Self { kind: Kind::Ticket, hash: token.hash(), ticket: Arc::new(token) })
     }
 
     fn session(value: &str) -> Option<Self> {
-        Token::parse(value).map(|token| Self { kind: Kind::Session, hash: token.hash() })
+        let ticket = Arc::new(secrets::socket_ticket(value));
+        Token::parse(value).map(|token| Self { kind: Kind::Session, hash: token.hash(), ticket })
     }
 
     fn upstream(value: &str) -> Option<Self> {
         let possible = !value.is_empty() && value.len() <= LONGEST_VALUE;
-        possible.then(|| Self { kind: Kind::Session, hash: hash_upstream_cookie(value) })
+        let ticket = Arc::new(secrets::socket_ticket(value));
+        possible.then(|| Self { kind: Kind::Session, hash: hash_upstream_cookie(value), ticket })
     }
 
     /// What the request shows, the most specific first. A name that comes with two values says nothing: one of them
@@ -92,11 +103,15 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The session behind a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Recognised {
     pub user_id: UserId,
     pub role: Role,
     pub session_id: SessionId,
+    /// The session's socket ticket, by which Authentik can be asked about it.
+    pub ticket: Arc<Token>,
+    /// Age of Authentik's last word, when the session was recognised.
+    pub confirmation_age: Duration,
 }
 
 impl Recognised {
@@ -104,8 +119,14 @@ impl Recognised {
         Actor { user_id: self.user_id, role: self.role }
     }
 
-    fn of(row: &SessionRow) -> Self {
-        Self { user_id: row.user_id, role: row.role, session_id: row.id }
+    fn of(credential: &Credential, row: &SessionRow) -> Self {
+        Self {
+            user_id: row.user_id,
+            role: row.role,
+            session_id: row.id,
+            ticket: Arc::clone(&credential.ticket),
+            confirmation_age: row.confirmation_age(),
+        }
     }
 }
 
@@ -120,7 +141,7 @@ pub async fn recognise(
     let mut connection = pool.acquire().await?;
     for credential in credentials {
         if let Some(row) = find(&mut connection, credential).await? {
-            return Ok(Some((credential.clone(), Recognised::of(&row))));
+            return Ok(Some((credential.clone(), Recognised::of(credential, &row))));
         }
     }
     Ok(None)

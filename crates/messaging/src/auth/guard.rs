@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Credential, Handshake, Recognised, recognise};
-use crate::{state::MessagingState, transport::Peer};
+use crate::{confirmation, state::MessagingState, transport::Peer};
 
 /// Where Socket.IO answers, and everything below.
 const PATH: &str = "/socket.io";
@@ -154,10 +154,19 @@ async fn look_up(
     state: &MessagingState,
     credentials: &[Credential],
 ) -> Result<Option<(Credential, Recognised)>, Refusal> {
-    recognise(&state.pool, credentials).await.map_err(|error| {
+    let found = recognise(&state.pool, credentials).await.map_err(|error| {
         tracing::warn!(%error, "a session could not be looked up");
         Refusal::Unavailable
-    })
+    })?;
+    let Some((_, recognised)) = &found else { return Ok(None) };
+    match confirmation::is_good(state, recognised).await {
+        Ok(true) => Ok(found),
+        Ok(false) => Ok(None),
+        Err(error) => {
+            tracing::warn!(%error, "a session could not be confirmed");
+            Err(Refusal::Unavailable)
+        }
+    }
 }
 
 /// The id of a new polling session is in the answer.
@@ -178,10 +187,10 @@ async fn remember(state: &MessagingState, handshake: Arc<Handshake>, response: R
     Response::from_parts(parts, Body::from(bytes))
 }
 
-/// Socket.IO keeps the first request for as long as the socket lives: without cookies, tokens and bulk.
+/// Socket.IO keeps the first request for as long as the socket lives: without cookies, tokens and bulk. What stays is
+/// copied, since it is a part of the buffer of kilobytes that the request was read into.
 fn keep_needed_headers(parts: &mut Parts) {
-    const NEEDED: [HeaderName; 8] = [
-        header::HOST,
+    const NEEDED: [HeaderName; 7] = [
         header::CONNECTION,
         header::UPGRADE,
         header::SEC_WEBSOCKET_KEY,
@@ -190,8 +199,14 @@ fn keep_needed_headers(parts: &mut Parts) {
         header::CONTENT_LENGTH,
         header::TRANSFER_ENCODING,
     ];
-    let needed = NEEDED.into_iter().filter_map(|name| Some((name.clone(), parts.headers.get(&name)?.clone())));
-    parts.headers = needed.collect();
+    let copied = NEEDED.into_iter().filter_map(|name| {
+        let value = HeaderValue::from_bytes(parts.headers.get(&name)?.as_bytes()).ok()?;
+        Some((name, value))
+    });
+    parts.headers = copied.collect();
+    if let Ok(uri) = parts.uri.to_string().parse() {
+        parts.uri = uri;
+    }
 }
 
 /// What Engine.IO reads from the query.

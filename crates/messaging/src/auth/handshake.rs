@@ -57,12 +57,12 @@ impl Handshake {
     }
 
     pub fn owner(&self) -> Option<Recognised> {
-        self.recognised.get().copied()
+        self.recognised.get().cloned()
     }
 
     /// Names the owner of a nameless handshake; an owner never changes.
     pub fn name(&self, recognised: Recognised) -> Recognised {
-        *self.recognised.get_or_init(|| recognised)
+        self.recognised.get_or_init(|| recognised).clone()
     }
 
     pub fn is_nameless(&self) -> bool {

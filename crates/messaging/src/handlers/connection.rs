@@ -13,7 +13,8 @@ use socketioxide::{
 
 use crate::{
     auth::{Handshake, Recognised, recognise_token},
-    client::Client,
+    client::{BUFFERED_PACKETS, Client},
+    confirmation::{self, ConfirmationError},
     events,
     state::MessagingState,
 };
@@ -56,7 +57,7 @@ pub async fn admit(
     let handshake = handshake.ok_or(ConnectRefusal::NoSession)?;
     let token = auth.ok().and_then(|auth| auth.token);
     let recognised = owner_of(&state, &handshake, token.as_deref()).await?;
-    let client = Client::new(socket.clone(), recognised, handshake, state.config.chat.events_per_second);
+    let client = Client::new(socket.clone(), recognised, handshake, &state.config.chat);
     state.registry.add(client).map_err(|_| ConnectRefusal::TooManySockets)?;
     socket.on_fallback(on_event);
     socket.on_disconnect(on_disconnect);
@@ -71,17 +72,22 @@ async fn owner_of(
     if let Some(owner) = handshake.owner() {
         return Ok(owner);
     }
-    match recognise_token(&state.pool, token.unwrap_or_default()).await {
+    match recognise_good_token(state, token.unwrap_or_default()).await {
         Ok(Some(recognised)) => Ok(handshake.name(recognised)),
         Ok(None) => Err(ConnectRefusal::NoSession),
         Err(error) => {
-            tracing::warn!(%error, "a session could not be looked up");
+            tracing::warn!(%error, "a session could not be looked up or confirmed");
             // A refusal would be final for the client; a lost connection is not.
             handshake.end();
             tokio::time::sleep(CUT_TIME).await;
             Err(ConnectRefusal::Unavailable)
         }
     }
+}
+
+async fn recognise_good_token(state: &MessagingState, token: &str) -> Result<Option<Recognised>, ConfirmationError> {
+    let Some(recognised) = recognise_token(&state.pool, token).await? else { return Ok(None) };
+    Ok(confirmation::is_good(state, &recognised).await?.then_some(recognised))
 }
 
 /// Once the socket is connected: its session may have ended since the handshake, and it may have missed messages. What
@@ -113,8 +119,12 @@ async fn replay(state: &MessagingState, client: &Arc<Client>) -> Result<(), sqlx
     drop(connection);
     metrics::counter!("freehunt_replayed_messages_total").increment(missed.len() as u64);
     let event = events::name_of(freehunt_domain::chat_events::ChatEventKind::NewMessage);
-    for message in &missed {
-        client.send_value(event, message);
+    for some in missed.chunks(BUFFERED_PACKETS / 2) {
+        for message in some {
+            client.send_value(event, message);
+        }
+        // However long the messages are, what was missed is never too much at once.
+        client.caught_up().await;
     }
     Ok(())
 }

@@ -22,11 +22,20 @@ pub async fn hint(state: &MessagingState, client: &Arc<Client>, id: MessageId) -
     let message = messages::queries::lock_message(&mut transaction, id).await?;
     let message =
         message.filter(|message| message.sender_id == client.user_id).ok_or(Refusal::Exception(NO_MESSAGE))?;
+    let mut written = None;
     if live_chat::queries::lacks_event(&mut transaction, id, state.config.chat.replay_window).await? {
         let recipients = [message.sender_id, message.receiver_id];
         let kind = ChatEventKind::NewMessage;
-        chat_events::publish(&mut transaction, kind, message.conversation_id, Some(id), &recipients).await?;
+        let event =
+            chat_events::publish(&mut transaction, kind, message.conversation_id, Some(id), &recipients).await?;
+        written = Some(event);
     }
     transaction.commit().await?;
+    if let Some(event) = written
+        && state.redis.is_some()
+    {
+        // What does not fit is found by the relays themselves.
+        let _queued = state.written_events.try_send(event);
+    }
     Ok(())
 }

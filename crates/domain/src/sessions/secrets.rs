@@ -1,34 +1,45 @@
-//! Keys derived from a session's own token: for what is stored beside the session, and for its socket ticket.
+//! Keys derived from a session's own token: for what is stored beside the session, and for its socket ticket; and keys
+//! derived from that ticket, for what the messaging server may open.
 //!
-//! The token is never stored, so that the database alone opens nothing that is encrypted here.
+//! Neither is ever stored, so that the database alone opens nothing that is encrypted here.
 
-use freehunt_domain::sessions::Token;
 use ring::{aead, hkdf, rand::SecureRandom};
 use serde::{Deserialize, Serialize};
+
+use super::Token;
 
 const SALT: &[u8] = b"freehunt";
 
 /// What Authentik gave for a session, to be asked about it again.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(super) enum UpstreamSecret {
+pub enum UpstreamSecret {
     Cookie { value: String },
     Tokens { access: String, refresh: Option<String>, id: String },
 }
 
 impl UpstreamSecret {
     /// Encrypts; `None` only when the system has no randomness to give.
-    pub(super) fn seal(&self, token: &str) -> Option<Vec<u8>> {
+    pub fn seal(&self, token: &str) -> Option<Vec<u8>> {
         seal(token, &serde_json::to_vec(self).ok()?)
     }
 
-    pub(super) fn open(token: &str, sealed: &[u8]) -> Option<Self> {
+    /// Encrypts for the holder of the ticket, who can ask Authentik with a cookie but cannot renew tokens: those stay with
+    /// the session's token.
+    pub fn seal_for_ticket(&self, ticket: &Token) -> Option<Vec<u8>> {
+        match self {
+            Self::Cookie { .. } => self.seal(ticket.as_str()),
+            Self::Tokens { .. } => None,
+        }
+    }
+
+    pub fn open(token: &str, sealed: &[u8]) -> Option<Self> {
         serde_json::from_slice(&open(token, sealed)?).ok()
     }
 }
 
 /// The ticket that belongs to a session: no way leads back from it.
-pub(super) fn socket_ticket(token: &str) -> Token {
+pub fn socket_ticket(token: &str) -> Token {
     Token::from_bytes(&derive(token, b"socket ticket"))
 }
 
@@ -48,7 +59,7 @@ fn key(token: &str) -> aead::LessSafeKey {
 }
 
 /// AES-256-GCM: a random nonce, then the sealed bytes.
-pub(super) fn seal(token: &str, plain: &[u8]) -> Option<Vec<u8>> {
+pub fn seal(token: &str, plain: &[u8]) -> Option<Vec<u8>> {
     let mut nonce = [0_u8; aead::NONCE_LEN];
     ring::rand::SystemRandom::new().fill(&mut nonce).ok()?;
     let mut sealed = plain.to_vec();
@@ -57,7 +68,7 @@ pub(super) fn seal(token: &str, plain: &[u8]) -> Option<Vec<u8>> {
     Some([nonce.as_slice(), &sealed].concat())
 }
 
-pub(super) fn open(token: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+pub fn open(token: &str, sealed: &[u8]) -> Option<Vec<u8>> {
     let (nonce, sealed) = sealed.split_at_checked(aead::NONCE_LEN)?;
     let nonce = aead::Nonce::try_assume_unique_for_key(nonce).ok()?;
     let mut plain = sealed.to_vec();
