@@ -3,9 +3,12 @@
 mod delivery;
 mod handshake;
 mod javascript;
+mod kills;
 mod limits;
 mod polling;
+mod redis;
 mod replicas;
+mod restart;
 mod rooms;
 mod sessions;
 
@@ -42,6 +45,21 @@ async fn say(sender: &Persona, conversation: &str, content: &str) -> Value {
         "documentId": null,
     });
     sender.post("/messages/", body).await.expect(201)
+}
+
+/// A message as a program writes it that knows nothing of events, such as the original during a roll-back; its id.
+async fn write_without_event(app: &TestApp, pair: &Pair, content: &str) -> uuid::Uuid {
+    sqlx::query_scalar(
+        r#"INSERT INTO "Message" ("conversationId", "senderId", "receiverId", "content")
+           VALUES ($1::uuid, $2, $3, $4) RETURNING "id""#,
+    )
+    .bind(uuid::Uuid::parse_str(&pair.conversation).expect("an id"))
+    .bind(pair.alice.user_id.0)
+    .bind(pair.bob.user_id.0)
+    .bind(content)
+    .fetch_one(&app.pool)
+    .await
+    .expect("the message is new")
 }
 
 /// Without those that came again, oldest first, as the frontend shows them.

@@ -4,7 +4,7 @@ use freehunt_domain::users::Role;
 use freehunt_tests::{TestApp, TestOptions, eventually};
 use serde_json::{Value, json};
 
-use super::{contents, conversation, pair, say, shown};
+use super::{contents, conversation, pair, say, shown, write_without_event};
 
 /// Fault cases 129, 130 and 138.
 #[tokio::test]
@@ -93,7 +93,6 @@ async fn a_forged_hint_reaches_nobody() {
     .await;
 }
 
-/// A message of a program that writes no events, such as the original during a roll-back.
 #[tokio::test]
 async fn a_hint_delivers_a_row_without_an_event_once() {
     TestApp::run(async |app| {
@@ -101,16 +100,7 @@ async fn a_hint_delivers_a_row_without_an_event_once() {
         let pair = pair(app).await;
         let (alice, bob) = (pair.alice.chat(&server).await, pair.bob.chat(&server).await);
         bob.settle().await;
-        let id: uuid::Uuid = sqlx::query_scalar(
-            r#"INSERT INTO "Message" ("conversationId", "senderId", "receiverId", "content")
-               VALUES ($1::uuid, $2, $3, 'autrement') RETURNING "id""#,
-        )
-        .bind(uuid::Uuid::parse_str(&pair.conversation).unwrap())
-        .bind(pair.alice.user_id.0)
-        .bind(pair.bob.user_id.0)
-        .fetch_one(&app.pool)
-        .await
-        .unwrap();
+        let id = write_without_event(app, &pair, "autrement").await;
         for _ in 0..3 {
             assert_eq!(alice.ask("newMessage", json!({ "message": { "id": id } })).await["ok"], true);
         }
@@ -143,10 +133,10 @@ async fn a_socket_that_connects_is_given_what_it_missed() {
     .await;
 }
 
-/// More than the socket's buffer holds: nothing is cut, and the order stays.
+/// Many times what the socket's own buffer holds: nothing is cut, and the order stays.
 #[tokio::test]
 async fn a_replay_and_a_burst_larger_than_the_buffer_arrive_whole() {
-    let options = TestOptions::default().with("CHAT_SOCKET_BUFFER", "16").with("CHAT_REPLAY_LIMIT", "300");
+    let options = TestOptions::default().with("CHAT_REPLAY_LIMIT", "300");
     TestApp::run_with(options, async |app| {
         let server = app.chat_server().await;
         let pair = pair(app).await;

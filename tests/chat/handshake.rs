@@ -33,7 +33,7 @@ async fn only_sessions_from_the_frontend_get_in() {
         assert_eq!(status(&server, &[(COOKIE, &unknown), (ORIGIN, FRONTEND)]).await, 401, "unknown");
         sqlx::query("UPDATE session SET expires_at = now()").execute(&app.pool).await.unwrap();
         assert_eq!(status(&server, &[(COOKIE, cookie), (ORIGIN, FRONTEND)]).await, 401, "expired");
-        assert_eq!(server.state.registry.len(), 0);
+        assert_eq!(server.sockets(), 0);
     })
     .await;
 }

@@ -1,10 +1,13 @@
 //! What one user may do to the server.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use freehunt_domain::users::Role;
-use freehunt_tests::{Refused, TestApp, TestOptions, eventually};
+use freehunt_messaging::Timing;
+use freehunt_tests::{Refused, TestApp, TestOptions, eventually, settings::FRONTEND};
+use futures_util::StreamExt;
 use serde_json::json;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::{pair, say};
 
@@ -42,7 +45,7 @@ async fn whoever_floods_is_disconnected_and_others_notice_nothing() {
         say(&pair.alice, &pair.conversation, "toujours là").await;
         bob.wait_for("newMessage", 1).await;
         assert!(bob.received("userJoinedRoom").len() <= 10);
-        eventually("the socket is gone", async || server.state.registry.len() == 1).await;
+        eventually("the socket is gone", async || server.sockets() == 1).await;
     })
     .await;
 }
@@ -61,7 +64,7 @@ async fn a_packet_over_the_limit_ends_the_connection() {
         let bob = pair.bob.chat(&server).await;
         bob.send_packet("nonsense".to_owned());
         bob.wait_for_close().await;
-        eventually("both are gone", async || server.state.registry.is_empty()).await;
+        eventually("both are gone", async || server.sockets() == 0).await;
     })
     .await;
 }
@@ -75,7 +78,7 @@ async fn a_transport_without_a_socket_is_closed() {
         let alice = pair.alice.chat(&server).await;
         alice.send_packet("41".to_owned());
         assert_eq!(alice.wait_for_close().await, "transport close");
-        assert!(server.state.registry.is_empty());
+        assert_eq!(server.sockets(), 0);
     })
     .await;
 }
@@ -88,6 +91,47 @@ async fn other_namespaces_do_not_exist() {
         alice.send_packet("40/chat,".to_owned());
         alice.settle().await;
         tokio::time::timeout(Duration::from_secs(5), alice.settle()).await.expect("the socket lives on");
+    })
+    .await;
+}
+
+/// Fault case 133.
+#[tokio::test]
+async fn a_client_that_answers_no_ping_is_dropped() {
+    TestApp::run(async |app| {
+        let (ping_interval, ping_timeout) = (Duration::from_millis(400), Duration::from_millis(1500));
+        let timing = Timing { ping_interval, ping_timeout, ..Timing::default() };
+        let server = app.chat_server_timed(timing).await;
+        let pair = pair(app).await;
+        let (alice, bob) = (pair.alice.chat(&server).await, pair.bob.chat(&server).await);
+        bob.settle().await;
+        alice.mute();
+        let began = Instant::now();
+        assert_eq!(alice.wait_for_close().await, "transport close");
+        let elapsed = began.elapsed();
+        assert!(elapsed >= ping_timeout / 2, "{elapsed:?}");
+        assert!(elapsed < ping_interval + ping_timeout + Duration::from_secs(2), "{elapsed:?}");
+        eventually("the silent socket is gone", async || server.sockets() == 1).await;
+        bob.settle().await;
+    })
+    .await;
+}
+
+/// A transport that is opened and never used.
+#[tokio::test]
+async fn a_client_that_never_connects_its_socket_is_dropped() {
+    TestApp::run(async |app| {
+        let timing = Timing { connect_timeout: Duration::from_secs(1), ..Timing::default() };
+        let server = app.chat_server_timed(timing).await;
+        let alice = app.user("alice", Role::Company).await;
+        let url = format!("{}/socket.io/?EIO=4&transport=websocket", server.url.replacen("http", "ws", 1));
+        let mut request = url.into_client_request().unwrap();
+        request.headers_mut().insert("cookie", alice.cookie.parse().unwrap());
+        request.headers_mut().insert("origin", FRONTEND.parse().unwrap());
+        let (mut transport, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        let to_the_end = async { while let Some(Ok(_)) = transport.next().await {} };
+        tokio::time::timeout(Duration::from_secs(5), to_the_end).await.expect("the transport is closed");
+        assert_eq!(server.sockets(), 0);
     })
     .await;
 }

@@ -69,7 +69,7 @@ async fn a_stolen_sid_is_worth_nothing() {
         foreign.headers_mut().insert("origin", "http://evil.example".parse().unwrap());
         alice.execute(foreign).await.expect(403);
         assert_eq!(post(&alice, &sid, "40").await.status, 200);
-        assert_eq!(server.state.registry.len(), 1);
+        assert_eq!(server.sockets(), 1);
     })
     .await;
 }

@@ -1,11 +1,10 @@
 //! Replicas that come and go, and a database that does.
 
-use freehunt_tests::{ChatClient, ChatServer, Persona, TestApp, eventually};
-use serde_json::Value;
+use freehunt_tests::{TestApp, eventually};
 
 use super::{contents, pair, say, shown};
 
-async fn cut_listener(app: &TestApp) {
+pub(super) async fn cut_listener(app: &TestApp) {
     eventually("there is a listener to cut", async || {
         let cut: i64 = sqlx::query_scalar(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -85,70 +84,4 @@ async fn a_replica_that_is_killed_loses_nothing() {
         .await;
     })
     .await;
-}
-
-/// Fault cases 131 and 132, at random: replicas are killed and started while messages are sent, and clients reconnect
-/// wherever there is one. Every message that was acknowledged is received, and shown in order.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_acknowledged_message_is_lost_while_replicas_are_killed() {
-    const MESSAGES: usize = 400;
-    TestApp::run(async |app| {
-        let pair = pair(app).await;
-        let mut servers = [app.mortal_chat_server().await, app.mortal_chat_server().await];
-        let mut reader = Reader::new(pair.bob.chat(&servers[0]).await);
-        let mut sent = Vec::new();
-        for number in 0..MESSAGES {
-            // Steps that have no common divisor with each other, so that every combination comes up.
-            if number % 37 == 36 {
-                let victim = (number / 37) % 2;
-                servers[victim].kill();
-                servers[victim] = app.mortal_chat_server().await;
-            }
-            if number % 53 == 52 {
-                cut_listener(app).await;
-            }
-            let message = say(&pair.alice, &pair.conversation, &number.to_string()).await;
-            sent.push(message["id"].clone());
-            if reader.socket.is_closed() {
-                reader.reconnect(&pair.bob, &servers).await;
-            }
-        }
-        eventually("every message has come", async || {
-            if reader.socket.is_closed() {
-                reader.reconnect(&pair.bob, &servers).await;
-            }
-            let received = reader.received();
-            sent.iter().all(|id| received.iter().any(|message| message["id"] == *id))
-        })
-        .await;
-        let ids: Vec<Value> = shown(&reader.received()).iter().map(|message| message["id"].clone()).collect();
-        assert_eq!(ids, sent);
-    })
-    .await;
-}
-
-/// A client that reconnects, with what all its sockets received.
-struct Reader {
-    socket: ChatClient,
-    before: Vec<Value>,
-}
-
-impl Reader {
-    fn new(socket: ChatClient) -> Self {
-        Self { socket, before: Vec::new() }
-    }
-
-    fn received(&self) -> Vec<Value> {
-        self.before.iter().cloned().chain(self.socket.received("newMessage")).collect()
-    }
-
-    async fn reconnect(&mut self, persona: &Persona, servers: &[ChatServer]) {
-        for server in servers {
-            if let Ok(socket) = persona.try_chat(server).await {
-                self.before = self.received();
-                self.socket = socket;
-                return;
-            }
-        }
-    }
 }

@@ -18,10 +18,10 @@ use freehunt_sandbox::{
 use futures_util::FutureExt;
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::OnceCell, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Persona, logs, settings};
+use crate::{ChatClient, Persona, logs, settings};
 
 /// What a test changes about its servers.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +51,8 @@ pub struct TestApp {
     pub(crate) stop: CancellationToken,
     servers: Mutex<Vec<JoinHandle<anyhow::Result<()>>>>,
     /// The messaging servers; a test starts as many as it needs.
+    pub(crate) canary: OnceCell<Persona>,
+    pub(crate) canaries: Mutex<Vec<ChatClient>>,
     pub(crate) chat_servers: Mutex<Vec<JoinHandle<anyhow::Result<()>>>>,
     _s3_folder: TempDir,
 }
@@ -134,7 +136,8 @@ impl TestApp {
         let state = server.state.clone();
         let servers = Mutex::new(vec![tokio::spawn(serve::serve(server, listener, stop.clone()))]);
         stripe.set_webhook_targets(vec![format!("http://127.0.0.1:{port}/stripe/webhook")]);
-        let pool = PgPoolOptions::new().max_connections(3).connect_lazy_with(database.options.clone());
+        let database_url = values["DATABASE_URL"].parse().expect("an address of a database");
+        let pool = PgPoolOptions::new().max_connections(3).connect_lazy_with(database_url);
         Self {
             url: format!("http://127.0.0.1:{port}"),
             state,
@@ -146,6 +149,8 @@ impl TestApp {
             settings: values,
             stop,
             servers,
+            canary: OnceCell::new(),
+            canaries: Mutex::default(),
             chat_servers: Mutex::default(),
             _s3_folder: s3_folder,
         }
@@ -184,7 +189,22 @@ impl TestApp {
                 .fetch_all(&self.pool)
                 .await
                 .unwrap_or_default();
-        rows.into_iter().map(|(kind, why)| format!("dead job {kind}: {why}")).collect()
+        let mut left: Vec<String> = rows.into_iter().map(|(kind, why)| format!("dead job {kind}: {why}")).collect();
+        left.extend(self.sent_to_canaries().await.into_iter().map(|event| format!("a canary was sent {event}")));
+        left.extend(self.misdirected_events().await);
+        left
+    }
+
+    /// Fault case 130, also where no messaging server runs: events for anybody but the participants.
+    async fn misdirected_events(&self) -> Vec<String> {
+        let events: Vec<i64> = sqlx::query_scalar(
+            r#"SELECT e.id FROM chat_event e JOIN "Conversation" c ON c."id" = e.conversation_id
+               WHERE NOT e.recipients <@ ARRAY[c."senderId", c."receiverId"]"#,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .unwrap_or_default();
+        events.into_iter().map(|id| format!("chat event {id} for somebody who does not take part")).collect()
     }
 
     async fn shut_down(self) {

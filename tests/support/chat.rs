@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -42,6 +42,7 @@ struct Shared {
     awaited: Mutex<HashMap<u64, oneshot::Sender<Value>>>,
     closed: Mutex<Option<String>>,
     changed: Notify,
+    is_mute: AtomicBool,
 }
 
 /// Why there is no socket.
@@ -62,7 +63,12 @@ impl Persona {
     }
 
     pub async fn try_chat(&self, server: &ChatServer) -> Result<ChatClient, Refused> {
-        ChatClient::connect(server, &[("cookie", &self.cookie), ("origin", settings::FRONTEND)], None).await
+        self.try_chat_at(&server.url).await
+    }
+
+    /// As [`Persona::try_chat`], at the address of a replica that may be gone.
+    pub async fn try_chat_at(&self, url: &str) -> Result<ChatClient, Refused> {
+        ChatClient::connect_at(url, &[("cookie", &self.cookie), ("origin", settings::FRONTEND)], None).await
     }
 }
 
@@ -73,7 +79,11 @@ impl ChatClient {
         headers: &[(&'static str, &str)],
         token: Option<&str>,
     ) -> Result<Self, Refused> {
-        let url = format!("{}/socket.io/?EIO=4&transport=websocket", server.url.replacen("http", "ws", 1));
+        Self::connect_at(&server.url, headers, token).await
+    }
+
+    async fn connect_at(url: &str, headers: &[(&'static str, &str)], token: Option<&str>) -> Result<Self, Refused> {
+        let url = format!("{}/socket.io/?EIO=4&transport=websocket", url.replacen("http", "ws", 1));
         let mut request = url.into_client_request().expect("a WebSocket address");
         for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
             request.headers_mut().insert(*name, HeaderValue::from_str(value).expect("a header"));
@@ -94,6 +104,9 @@ impl ChatClient {
         let auth = token.map(|token| json!({ "token": token }).to_string()).unwrap_or_default();
         stream.send(Message::text(format!("40{auth}"))).await.map_err(|_| Refused::Closed)?;
         let answer = next_text(&mut stream).await.ok_or(Refused::Closed)?;
+        if answer == "1" {
+            return Err(Refused::Closed);
+        }
         let body = |text: &str| serde_json::from_str::<Value>(text).expect("a packet with JSON");
         if let Some(error) = answer.strip_prefix("44") {
             return Err(Refused::Connect(body(error)["message"].as_str().unwrap_or_default().to_owned()));
@@ -147,6 +160,22 @@ impl ChatClient {
         self.wait("the end", || self.shared.closed.lock().unwrap().clone()).await
     }
 
+    /// Waits, however long it takes, until the connection is closed.
+    pub async fn closed(&self) {
+        loop {
+            let changed = self.shared.changed.notified();
+            if self.is_closed() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// From now on pings are not answered.
+    pub fn mute(&self) {
+        self.shared.is_mute.store(true, Ordering::Relaxed);
+    }
+
     pub fn is_closed(&self) -> bool {
         self.shared.closed.lock().unwrap().is_some()
     }
@@ -155,6 +184,18 @@ impl ChatClient {
     /// answered after that.
     pub async fn settle(&self) {
         self.ask("identifyUser", json!({ "userId": "" })).await;
+    }
+
+    /// As [`ChatClient::settle`], unless the socket ends meanwhile.
+    pub(crate) async fn settle_or_end(&self) {
+        let (sender, answer) = oneshot::channel();
+        let id = self.acknowledgements.fetch_add(1, Ordering::Relaxed);
+        self.shared.awaited.lock().unwrap().insert(id, sender);
+        self.send_packet(format!("42{id}{}", json!(["identifyUser", { "userId": "" }])));
+        tokio::select! {
+            _answered = answer => {}
+            () = self.closed() => {}
+        }
     }
 
     async fn wait<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -208,7 +249,9 @@ async fn run(
             }
             message = source.next() => match message {
                 Some(Ok(Message::Text(text))) if text.as_str() == "2" => {
-                    let _sent = outgoing.send("3".to_owned());
+                    if !shared.is_mute.load(Ordering::Relaxed) {
+                        let _sent = outgoing.send("3".to_owned());
+                    }
                 }
                 Some(Ok(Message::Text(text))) if text.starts_with("41") => break "io server disconnect",
                 Some(Ok(Message::Text(text))) => take(&shared, &text),

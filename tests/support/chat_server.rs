@@ -7,8 +7,8 @@ use std::{
 };
 
 use freehunt_config::{MessagingConfig, Source};
-use freehunt_domain::time::Clock;
-use freehunt_messaging::state::MessagingState;
+use freehunt_domain::{ids::UserId, time::Clock, users::Role};
+use freehunt_messaging::{Timing, state::MessagingState};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,8 @@ pub struct ChatServer {
     /// Without a trailing slash.
     pub url: String,
     pub state: MessagingState,
+    /// Who has a socket here for the test's sake.
+    canary: Option<UserId>,
     stop: CancellationToken,
     runtime: Mutex<Option<tokio::runtime::Runtime>>,
 }
@@ -31,7 +33,15 @@ impl TestApp {
 
     /// As [`TestApp::chat_server`], with other settings.
     pub async fn chat_server_with(&self, settings: &[(&str, &str)]) -> ChatServer {
-        self.serve_chat(free_port().await, settings)
+        let server = self.serve_chat(free_port().await, settings, Timing::default());
+        let can_connect = settings.iter().all(|(name, _)| *name != "DATABASE_URL");
+        if can_connect { self.with_canary(server).await } else { server }
+    }
+
+    /// As [`TestApp::chat_server`], with other patience.
+    pub async fn chat_server_timed(&self, timing: Timing) -> ChatServer {
+        let server = self.serve_chat(free_port().await, &[], timing);
+        self.with_canary(server).await
     }
 
     /// A replica at the address of one that was stopped.
@@ -40,19 +50,43 @@ impl TestApp {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             match TcpListener::bind(address).await {
-                Ok(listener) => return self.serve_chat(listener, &[]),
+                Ok(listener) => {
+                    let server = self.serve_chat(listener, &[], Timing::default());
+                    return self.with_canary(server).await;
+                }
                 Err(error) => assert!(Instant::now() < deadline, "{address} is not free again: {error}"),
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
-    fn serve_chat(&self, listener: TcpListener, settings: &[(&str, &str)]) -> ChatServer {
-        let (port, server) = self.build_chat_server(&listener, settings);
+    /// Fault case 130: somebody who takes part in nothing has a socket at every replica of every test, and the end of the
+    /// test looks at what it was sent.
+    async fn with_canary(&self, mut server: ChatServer) -> ChatServer {
+        let canary = self.canary.get_or_init(|| self.user("canary", Role::Company)).await;
+        let socket = canary.chat(&server).await;
+        self.canaries.lock().expect("nobody panicked with the lock").push(socket);
+        server.canary = Some(canary.user_id);
+        server
+    }
+
+    /// What the canaries of this test were sent: nothing, if all is well.
+    pub(crate) async fn sent_to_canaries(&self) -> Vec<String> {
+        let canaries = std::mem::take(&mut *self.canaries.lock().expect("nobody panicked with the lock"));
+        let mut sent = Vec::new();
+        for canary in &canaries {
+            canary.settle_or_end().await;
+            sent.extend(canary.received_all().into_iter().map(|(event, payload)| format!("{event} {payload}")));
+        }
+        sent
+    }
+
+    fn serve_chat(&self, listener: TcpListener, settings: &[(&str, &str)], timing: Timing) -> ChatServer {
+        let (port, server) = self.build_chat_server(&listener, settings, timing);
         let (state, stop) = (server.state.clone(), self.stop.child_token());
         let serving = tokio::spawn(freehunt_messaging::serve::serve(server, listener, stop.clone()));
         self.chat_servers.lock().expect("nobody panicked with the lock").push(serving);
-        ChatServer { url: format!("http://127.0.0.1:{port}"), state, stop, runtime: Mutex::new(None) }
+        ChatServer { url: format!("http://127.0.0.1:{port}"), state, canary: None, stop, runtime: Mutex::default() }
     }
 
     /// A replica with threads of its own, that [`ChatServer::kill`] can end like a process.
@@ -62,17 +96,19 @@ impl TestApp {
         let runtime = runtime.expect("a runtime");
         let entered = runtime.enter();
         let listener = TcpListener::from_std(listener).expect("the listener can be taken over");
-        let (port, server) = self.build_chat_server(&listener, &[]);
+        let (port, server) = self.build_chat_server(&listener, &[], Timing::default());
         let (state, stop) = (server.state.clone(), self.stop.child_token());
         let _serving = runtime.spawn(freehunt_messaging::serve::serve(server, listener, stop.clone()));
         drop(entered);
-        ChatServer { url: format!("http://127.0.0.1:{port}"), state, stop, runtime: Mutex::new(Some(runtime)) }
+        let url = format!("http://127.0.0.1:{port}");
+        self.with_canary(ChatServer { url, state, canary: None, stop, runtime: Mutex::new(Some(runtime)) }).await
     }
 
     fn build_chat_server(
         &self,
         listener: &TcpListener,
         settings: &[(&str, &str)],
+        timing: Timing,
     ) -> (u16, freehunt_messaging::Server) {
         let port = listener.local_addr().expect("a bound listener has an address").port();
         let mut values = self.settings().clone();
@@ -83,11 +119,16 @@ impl TestApp {
         let source = Source::from_map(values, Path::new("/nonexistent"));
         let config = MessagingConfig::load(&source);
         let config = config.unwrap_or_else(|problems| panic!("the tests' settings are wrong: {problems}"));
-        (port, freehunt_messaging::build(config, Clock::system()).expect("the server can be built"))
+        (port, freehunt_messaging::build_with(config, Clock::system(), timing).expect("the server can be built"))
     }
 }
 
 impl ChatServer {
+    /// Sockets of the test itself.
+    pub fn sockets(&self) -> usize {
+        self.state.registry.all().iter().filter(|client| Some(client.user_id) != self.canary).count()
+    }
+
     /// As SIGTERM does: sockets are closed so that clients reconnect elsewhere.
     pub fn stop(&self) {
         self.stop.cancel();

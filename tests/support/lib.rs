@@ -11,6 +11,7 @@ mod facts;
 pub mod logs;
 mod node;
 mod persona;
+mod redis;
 mod replica;
 mod wait;
 
@@ -20,6 +21,7 @@ pub use chat::{ChatClient, Refused};
 pub use chat_server::ChatServer;
 pub use node::node_packages;
 pub use persona::Persona;
+pub use redis::RedisServer;
 pub use replica::{Replica, Serving, serve_replica};
 pub use wait::eventually;
 
