@@ -43,6 +43,7 @@ mod refunds;
 mod robustness;
 mod schema;
 mod secrets;
+mod search;
 mod seed;
 mod skills;
 mod statements;

@@ -27,6 +27,7 @@ pub mod profiles;
 pub mod projects;
 pub mod retry;
 pub mod schema;
+pub mod search;
 pub mod seed;
 pub mod sessions;
 pub mod skills;

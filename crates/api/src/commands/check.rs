@@ -58,6 +58,11 @@ pub async fn findings(state: &AppState) -> Vec<Finding> {
             "look at the rows named; an index is missing because they break its rule",
             within(rules(state)).await,
         ),
+        (
+            "search",
+            "install PostgreSQL's contrib package or run CREATE EXTENSION pg_trgm as a superuser; enable the triggers named",
+            within(searches(state)).await,
+        ),
         ("identities", "run `freehunt-api bind-identities`", within(identities(state)).await),
         ("authentik", "correct AUTHENTIK_URL or the flow's name", within(authentik(state)).await),
         ("oidc", "correct OIDC_ISSUER (with its last slash) or apply the blueprint", within(oidc(state)).await),
@@ -106,6 +111,21 @@ async fn rules(state: &AppState) -> anyhow::Result<String> {
         ensure!(present.is_some(), "the index {index} is missing");
     }
     Ok("every guard is in place".to_owned())
+}
+
+/// What keeps the searches quick and in step with every write.
+async fn searches(state: &AppState) -> anyhow::Result<String> {
+    let extension: Option<String> = sqlx::query_scalar("SELECT extversion FROM pg_extension WHERE extname = 'pg_trgm'")
+        .fetch_optional(&state.pool)
+        .await?;
+    let version = extension.context("the extension pg_trgm is not installed")?;
+    let disabled: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE tgname LIKE 'follow\\_%' AND tgenabled <> 'O'",
+    )
+    .fetch_all(&state.pool)
+    .await?;
+    ensure!(disabled.is_empty(), "triggers are disabled on {}", disabled.join(", "));
+    Ok(format!("pg_trgm {version}, every trigger is on"))
 }
 
 async fn identities(state: &AppState) -> anyhow::Result<String> {

@@ -7,4 +7,5 @@ pub mod queries;
 
 pub use create::{CreateCheckpointError, NewCheckpoint, create};
 pub use delete::{DeleteCheckpointError, delete};
+pub(crate) use model::CheckpointRow;
 pub use model::{Checkpoint, CheckpointStatus};

@@ -1,5 +1,6 @@
 //! A checkpoint's types and the pure rules over them.
 
+use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -46,6 +47,45 @@ pub struct Checkpoint {
     pub job_posting_id: JobPostingId,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+/// A row of "Checkpoint" as PostgreSQL's `json_agg` writes it: times have no zone.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CheckpointRow {
+    id: CheckpointId,
+    name: String,
+    description: String,
+    amount: f64,
+    date: NaiveDateTime,
+    status: CheckpointStatus,
+    submitted_at: Option<NaiveDateTime>,
+    validated_at: Option<NaiveDateTime>,
+    submitted_by: Option<UserId>,
+    validated_by: Option<UserId>,
+    job_posting_id: JobPostingId,
+    created_at: NaiveDateTime,
+    updated_at: NaiveDateTime,
+}
+
+impl From<CheckpointRow> for Checkpoint {
+    fn from(row: CheckpointRow) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            description: row.description,
+            amount: row.amount,
+            date: Timestamp(row.date),
+            status: row.status,
+            submitted_at: row.submitted_at.map(Timestamp),
+            validated_at: row.validated_at.map(Timestamp),
+            submitted_by: row.submitted_by,
+            validated_by: row.validated_by,
+            job_posting_id: row.job_posting_id,
+            created_at: Timestamp(row.created_at),
+            updated_at: Timestamp(row.updated_at),
+        }
+    }
 }
 
 impl Checkpoint {

@@ -1,16 +1,14 @@
-//! The public search of freelances: one statement for the page, one for the total, one for the page's skills.
+//! The public search of freelances, newest first; `crate::search` says how a page is found, and how far it goes.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::Freelance;
 use crate::{
     Timestamp,
     ids::{FreelanceId, UserId},
-    skills::{
-        Skill,
-        queries::{list_freelance_skills, skills_of},
-    },
+    search::{self, Conditions, Limits, Slice, containing},
+    skills::{Skill, SkillRow},
 };
 
 /// What is looked for; what is `None` does not matter. All conditions that are given must hold.
@@ -44,105 +42,73 @@ pub struct FoundFreelance {
 pub struct SearchPage {
     /// Newest first, then by id.
     pub found: Vec<FoundFreelance>,
-    /// How many there are on all pages.
+    /// How many there are on all pages: exact unless the table is large and the matches are many, see [`Limits`].
     pub total: i64,
 }
 
-pub async fn search(connection: &mut PgConnection, search: &FreelanceSearch) -> Result<SearchPage, sqlx::Error> {
-    let conditions = Conditions::of(search);
-    let page = list_page(connection, &conditions, search.skip, search.take).await?;
-    let total = count_found(connection, &conditions).await?;
-    let ids: Vec<Uuid> = page.iter().map(|(freelance, _)| freelance.id.0).collect();
-    let skills = list_freelance_skills(connection, &ids).await?;
-    let found = page
-        .into_iter()
-        .map(|(freelance, username)| {
-            let skills = skills_of(&skills, freelance.id.0);
-            FoundFreelance { freelance, username, skills }
-        })
-        .collect();
-    Ok(SearchPage { found, total })
-}
-
-/// The search as the statements take it.
-struct Conditions {
-    query: Option<String>,
-    job_title: Option<String>,
-    skill_names: Option<Vec<String>>,
-    min_daily_rate: Option<f64>,
-    max_daily_rate: Option<f64>,
-    min_seniority: Option<f64>,
-    max_seniority: Option<f64>,
-}
-
-impl Conditions {
-    fn of(search: &FreelanceSearch) -> Self {
-        let pattern = |text: &Option<String>| text.as_deref().filter(|text| !text.is_empty()).map(containing);
-        Self {
-            query: pattern(&search.query),
-            job_title: pattern(&search.job_title),
-            skill_names: search.skill_names.clone().filter(|names| !names.is_empty()),
-            min_daily_rate: search.min_daily_rate,
-            max_daily_rate: search.max_daily_rate,
-            min_seniority: search.min_seniority.map(f64::trunc),
-            max_seniority: search.max_seniority.map(f64::trunc),
-        }
-    }
-}
-
-/// The `LIKE` pattern of everything that contains `text`, in which no character has a meaning of its own.
-fn containing(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
-}
-
-async fn list_page(
+/// One page of results. Two to six statements.
+pub async fn search(
     connection: &mut PgConnection,
-    conditions: &Conditions,
-    skip: i64,
-    take: i64,
-) -> Result<Vec<(Freelance, String)>, sqlx::Error> {
+    search: &FreelanceSearch,
+    limits: &Limits,
+) -> Result<SearchPage, sqlx::Error> {
+    let skills = match search.skill_names.as_deref() {
+        Some(names) if !names.is_empty() => Some(list_named_skills(connection, names).await?),
+        _ => None,
+    };
+    let slice = Slice::new(search.skip, search.take);
+    let conditions = conditions(search, skills);
+    let page = search::find::<search::Freelances>(connection, conditions, &[], slice, limits).await?;
+    let found = if page.ids.is_empty() { Vec::new() } else { list_found(connection, &page.ids).await? };
+    Ok(SearchPage { found, total: page.total })
+}
+
+fn conditions(search: &FreelanceSearch, skills: Option<Vec<Uuid>>) -> Conditions<String> {
+    let pattern = |text: &Option<String>| text.as_deref().filter(|text| !text.is_empty()).map(containing);
+    #[expect(clippy::cast_possible_truncation, reason = "what is out of range becomes its end")]
+    let whole = |years: f64| years as i64;
+    let job_title = pattern(&search.job_title);
+    Conditions {
+        // The text has the job title in it, so that its index helps to find one.
+        text: pattern(&search.query).or_else(|| job_title.clone()),
+        skills,
+        minimum_daily_rate: search.min_daily_rate,
+        maximum_daily_rate: search.max_daily_rate,
+        minimum_seniority: search.min_seniority.map(whole),
+        maximum_seniority: search.max_seniority.map(whole),
+        narrow: job_title,
+    }
+}
+
+async fn list_named_skills(connection: &mut PgConnection, names: &[String]) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT s."id" FROM "Skill" s
+           WHERE lower(s."name") = ANY(ARRAY(SELECT lower(name) FROM unnest($1::text[]) name))"#,
+        names,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// The profiles with these ids, in their order. One that was deleted since they were chosen is left out.
+async fn list_found(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<FoundFreelance>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT f."id" AS "id: FreelanceId", f."userId" AS "user_id: UserId", f."firstName" AS first_name,
                   f."lastName" AS last_name, f."jobTitle" AS job_title, f."averageDailyRate" AS average_daily_rate,
                   f."seniority", f."location", f."createdAt" AS "created_at: Timestamp",
-                  f."updatedAt" AS "updated_at: Timestamp", u."username"
-           FROM "Freelance" f JOIN "User" u ON u."id" = f."userId"
-           WHERE ($1::text IS NULL OR f."firstName" ILIKE $1 OR f."lastName" ILIKE $1 OR f."jobTitle" ILIKE $1
-                  OR f."location" ILIKE $1
-                  OR f."id" IN (SELECT l."A" FROM "_FreelanceToSkill" l JOIN "Skill" s ON s."id" = l."B"
-                                WHERE s."name" ILIKE $1))
-             AND ($2::text IS NULL OR f."jobTitle" ILIKE $2)
-             AND ($3::text[] IS NULL
-                  OR f."id" IN (SELECT l."A" FROM "_FreelanceToSkill" l JOIN "Skill" s ON s."id" = l."B"
-                                WHERE lower(s."name") IN (SELECT lower(name) FROM unnest($3) AS name)))
-             AND ($4::float8 IS NULL OR f."averageDailyRate" >= $4)
-             AND ($5::float8 IS NULL OR f."averageDailyRate" <= $5)
-             AND ($6::float8 IS NULL OR f."seniority" >= $6)
-             AND ($7::float8 IS NULL OR f."seniority" <= $7)
-           ORDER BY f."createdAt" DESC, f."id" OFFSET $8 LIMIT $9"#,
-        conditions.query,
-        conditions.job_title,
-        conditions.skill_names.as_deref(),
-        conditions.min_daily_rate,
-        conditions.max_daily_rate,
-        conditions.min_seniority,
-        conditions.max_seniority,
-        skip,
-        take,
+                  f."updatedAt" AS "updated_at: Timestamp", u."username",
+                  (SELECT json_agg(s ORDER BY s."name")
+                   FROM "_FreelanceToSkill" link JOIN "Skill" s ON s."id" = link."B"
+                   WHERE link."A" = f."id") AS "skills: Json<Vec<SkillRow>>"
+           FROM unnest($1::uuid[]) WITH ORDINALITY AS chosen (id, place)
+                JOIN "Freelance" f ON f."id" = chosen.id JOIN "User" u ON u."id" = f."userId"
+           ORDER BY chosen.place"#,
+        ids,
     )
     .fetch_all(connection)
     .await?;
-    let found = rows.into_iter().map(|row| {
-        let freelance = Freelance {
+    let found = rows.into_iter().map(|row| FoundFreelance {
+        freelance: Freelance {
             id: row.id,
             user_id: row.user_id,
             first_name: row.first_name,
@@ -154,39 +120,11 @@ async fn list_page(
             stripe_account_id: None,
             created_at: row.created_at,
             updated_at: row.updated_at,
-        };
-        (freelance, row.username)
+        },
+        username: row.username,
+        skills: row.skills.map(|rows| rows.0.into_iter().map(Skill::from).collect()).unwrap_or_default(),
     });
     Ok(found.collect())
-}
-
-/// The conditions are those of [`list_page`].
-async fn count_found(connection: &mut PgConnection, conditions: &Conditions) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!"
-           FROM "Freelance" f
-           WHERE ($1::text IS NULL OR f."firstName" ILIKE $1 OR f."lastName" ILIKE $1 OR f."jobTitle" ILIKE $1
-                  OR f."location" ILIKE $1
-                  OR f."id" IN (SELECT l."A" FROM "_FreelanceToSkill" l JOIN "Skill" s ON s."id" = l."B"
-                                WHERE s."name" ILIKE $1))
-             AND ($2::text IS NULL OR f."jobTitle" ILIKE $2)
-             AND ($3::text[] IS NULL
-                  OR f."id" IN (SELECT l."A" FROM "_FreelanceToSkill" l JOIN "Skill" s ON s."id" = l."B"
-                                WHERE lower(s."name") IN (SELECT lower(name) FROM unnest($3) AS name)))
-             AND ($4::float8 IS NULL OR f."averageDailyRate" >= $4)
-             AND ($5::float8 IS NULL OR f."averageDailyRate" <= $5)
-             AND ($6::float8 IS NULL OR f."seniority" >= $6)
-             AND ($7::float8 IS NULL OR f."seniority" <= $7)"#,
-        conditions.query,
-        conditions.job_title,
-        conditions.skill_names.as_deref(),
-        conditions.min_daily_rate,
-        conditions.max_daily_rate,
-        conditions.min_seniority,
-        conditions.max_seniority,
-    )
-    .fetch_one(connection)
-    .await
 }
 
 #[cfg(test)]
@@ -194,20 +132,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_are_literal() {
-        assert_eq!(containing(r"100%_\x"), r"%100\%\_\\x%");
-    }
-
-    #[test]
     fn empty_conditions_do_not_matter() {
         let search = FreelanceSearch {
             query: Some(String::new()),
-            skill_names: Some(Vec::new()),
+            job_title: Some("dev".to_owned()),
             min_seniority: Some(2.9),
             ..FreelanceSearch::default()
         };
-        let conditions = Conditions::of(&search);
-        assert!(conditions.query.is_none() && conditions.skill_names.is_none());
-        assert_eq!(conditions.min_seniority, Some(2.0));
+        let conditions = conditions(&search, None);
+        assert_eq!((conditions.text.as_deref(), conditions.narrow.as_deref()), (Some("%dev%"), Some("%dev%")));
+        assert_eq!(conditions.minimum_seniority, Some(2));
     }
 }

@@ -1,18 +1,19 @@
-//! The search over published postings: filters and order are PostgreSQL's work, a page at a time.
+//! The search over published postings that have a checkpoint and no accepted candidate.
 //!
-//! Found are postings that have a checkpoint and no accepted candidate. The order is the number of skills in common
-//! with the freelance who asks (so recommended ones come first), then newest first, then id: stable across pages.
+//! The order is the number of skills in common with the freelance who asks (so recommended ones come first), then newest
+//! first, then id: stable across pages. `crate::search` says how a page is found, and how far it goes.
 
-use std::collections::HashMap;
-
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::{
-    JobPosting, JobPostingLocation, queries,
-    relations::{self, JobPostingWithRelations},
+use super::{JobPosting, JobPostingLocation, JobPostingStatus};
+use crate::{
+    Timestamp,
+    checkpoints::{Checkpoint, CheckpointRow},
+    ids::{CompanyId, JobPostingId, UserId},
+    search::{self, Conditions, Limits, Slice, containing},
+    skills::{Skill, SkillRow},
 };
-use crate::ids::{JobPostingId, UserId};
 
 /// From how many skills in common a posting is recommended.
 pub const RECOMMENDED_FROM: i64 = 3;
@@ -38,7 +39,12 @@ pub struct JobPostingSearch {
 /// A posting on a page of results.
 #[derive(Clone, Debug)]
 pub struct FoundJobPosting {
-    pub job_posting: JobPostingWithRelations,
+    pub posting: JobPosting,
+    pub company_name: String,
+    /// In the order of their names.
+    pub skills: Vec<Skill>,
+    /// In the order of their dates.
+    pub checkpoints: Vec<Checkpoint>,
     /// Skills that both the posting and the freelance who asks have.
     pub common_skills: i64,
 }
@@ -52,184 +58,133 @@ impl FoundJobPosting {
 #[derive(Clone, Debug)]
 pub struct FoundJobPostings {
     pub page: Vec<FoundJobPosting>,
-    /// How many match in all.
+    /// How many match in all: exact unless the table is large and the matches are many, see [`Limits`].
     pub total: i64,
 }
 
-/// The search with names resolved to skills.
-struct Criteria<'a> {
-    search: &'a JobPostingSearch,
-    /// A pattern for `ILIKE`.
-    title: Option<String>,
-    skills_of_title: Vec<Uuid>,
-    skill_ids: Option<Vec<Uuid>>,
-}
-
-/// One page of results for `seeker`, whose skills decide what is recommended. Nine statements at most.
+/// One page of results for `seeker`, whose skills decide what is recommended. Two to six statements.
 pub async fn search(
     connection: &mut PgConnection,
     search: &JobPostingSearch,
     seeker: Option<UserId>,
+    limits: &Limits,
 ) -> Result<FoundJobPostings, sqlx::Error> {
-    let criteria = resolve(connection, search).await?;
-    let skills_of_seeker = match seeker {
-        Some(seeker) => list_skills_of_user(connection, seeker).await?,
-        None => Vec::new(),
-    };
-    let total = count_matches(connection, &criteria).await?;
-    let ranked = if skills_of_seeker.is_empty() {
-        list_newest(connection, &criteria).await?
-    } else {
-        list_by_common_skills(connection, &criteria, &skills_of_seeker).await?
-    };
-    let ids: Vec<Uuid> = ranked.iter().map(|(id, _)| id.0).collect();
-    let mut rows: HashMap<JobPostingId, JobPosting> = HashMap::new();
-    if !ids.is_empty() {
-        rows.extend(queries::list_job_postings_by_ids(connection, &ids).await?.into_iter().map(|row| (row.id, row)));
+    let (skills, common) = resolve(connection, search, seeker).await?;
+    let conditions = conditions(search, skills);
+    let slice = Slice::new(search.skip, search.take);
+    let page = search::find::<search::JobPostings>(connection, conditions, &common, slice, limits).await?;
+    if page.ids.is_empty() {
+        return Ok(FoundJobPostings { page: Vec::new(), total: page.total });
     }
-    // A posting deleted since the page was chosen is left out.
-    let (postings, common): (Vec<_>, Vec<_>) =
-        ranked.into_iter().filter_map(|(id, common)| rows.remove(&id).map(|posting| (posting, common))).unzip();
-    let page = relations::load(connection, postings)
-        .await?
-        .into_iter()
-        .zip(common)
-        .map(|(job_posting, common_skills)| FoundJobPosting { job_posting, common_skills })
-        .collect();
-    Ok(FoundJobPostings { page, total })
+    Ok(FoundJobPostings { page: list_found(connection, &page.ids, &common).await?, total: page.total })
 }
 
-async fn resolve<'a>(connection: &mut PgConnection, search: &'a JobPostingSearch) -> Result<Criteria<'a>, sqlx::Error> {
-    let title = search.title.as_deref().filter(|title| !title.is_empty()).map(containing);
-    let skills_of_title = match &title {
-        Some(pattern) => {
-            sqlx::query_scalar!(r#"SELECT "id" FROM "Skill" WHERE "name" ILIKE $1"#, pattern)
-                .fetch_all(&mut *connection)
-                .await?
-        }
-        None => Vec::new(),
-    };
-    let skill_ids = if search.skill_names.is_empty() {
-        None
-    } else {
-        let found = sqlx::query_scalar!(
-            r#"SELECT "id" FROM "Skill" WHERE lower("name") IN (SELECT lower(name) FROM unnest($1::text[]) AS name)"#,
-            &search.skill_names,
-        )
-        .fetch_all(connection)
-        .await?;
-        Some(found)
-    };
-    Ok(Criteria { search, title, skills_of_title, skill_ids })
-}
-
-/// The pattern for `ILIKE` that matches texts with `text` in them; `%`, `_` and `\` have no meaning in it.
-fn containing(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
+fn conditions(search: &JobPostingSearch, skills: Option<Vec<Uuid>>) -> Conditions<JobPostingLocation> {
+    #[expect(clippy::cast_possible_truncation, reason = "what is out of range becomes its end")]
+    let whole = |years: f64| years as i64;
+    Conditions {
+        text: search.title.as_deref().filter(|title| !title.is_empty()).map(containing),
+        skills,
+        minimum_daily_rate: search.minimum_daily_rate,
+        maximum_daily_rate: search.maximum_daily_rate,
+        minimum_seniority: search.minimum_seniority.map(|years| whole(years.ceil())),
+        maximum_seniority: search.maximum_seniority.map(|years| whole(years.floor())),
+        narrow: search.location,
     }
-    pattern.push('%');
-    pattern
 }
 
-async fn list_skills_of_user(connection: &mut PgConnection, user_id: UserId) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"SELECT link."B" FROM "_FreelanceToSkill" link JOIN "Freelance" f ON f."id" = link."A"
-           WHERE f."userId" = $1"#,
-        user_id.0,
-    )
-    .fetch_all(connection)
-    .await
-}
-
-/// A statement over the matching postings p: a head, the filters as parameters 1 to 8, a tail.
-macro_rules! matching {
-    ($query:ident, $criteria:expr, $head:literal, $tail:literal $(, $argument:expr)*) => {
-        sqlx::$query!(
-            $head + r#" WHERE p."status" = 'PUBLISHED'
-               AND ($1::text IS NULL OR p."title" ILIKE $1
-                    OR EXISTS (SELECT FROM "_JobPostingToSkill" link WHERE link."A" = p."id" AND link."B" = ANY($2)))
-               AND ($3::uuid[] IS NULL
-                    OR EXISTS (SELECT FROM "_JobPostingToSkill" link WHERE link."A" = p."id" AND link."B" = ANY($3)))
-               AND ($4::"JobPostingLocation" IS NULL OR p."location" = $4)
-               AND ($5::float8 IS NULL OR p."averageDailyRate" >= $5)
-               AND ($6::float8 IS NULL OR p."averageDailyRate" <= $6)
-               AND ($7::float8 IS NULL OR p."seniority" >= $7)
-               AND ($8::float8 IS NULL OR p."seniority" <= $8)
-               AND EXISTS (SELECT FROM "Checkpoint" s WHERE s."jobPostingId" = p."id")
-               AND NOT EXISTS (SELECT FROM "Candidate" k WHERE k."jobPostingId" = p."id" AND k."status" = 'ACCEPTED')
-               "# + $tail,
-            $criteria.title,
-            &$criteria.skills_of_title,
-            $criteria.skill_ids.as_deref(),
-            $criteria.search.location as Option<JobPostingLocation>,
-            $criteria.search.minimum_daily_rate,
-            $criteria.search.maximum_daily_rate,
-            $criteria.search.minimum_seniority,
-            $criteria.search.maximum_seniority
-            $(, $argument)*
-        )
-    };
-}
-
-async fn count_matches(connection: &mut PgConnection, criteria: &Criteria<'_>) -> Result<i64, sqlx::Error> {
-    matching!(query_scalar, criteria, r#"SELECT count(*) AS "count!" FROM "JobPosting" p"#, "")
-        .fetch_one(connection)
-        .await
-}
-
-type Ranked = Vec<(JobPostingId, i64)>;
-
-/// The page for somebody without skills: newest first, straight from the index.
-async fn list_newest(connection: &mut PgConnection, criteria: &Criteria<'_>) -> Result<Ranked, sqlx::Error> {
-    let ids = matching!(
-        query_scalar,
-        criteria,
-        r#"SELECT p."id" AS "id: JobPostingId" FROM "JobPosting" p"#,
-        r#"ORDER BY p."createdAt" DESC, p."id" LIMIT $9 OFFSET $10"#,
-        criteria.search.take,
-        criteria.search.skip
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(ids.into_iter().map(|id| (id, 0)).collect())
-}
-
-async fn list_by_common_skills(
+/// The skills of the names asked for, and those of the seeker.
+async fn resolve(
     connection: &mut PgConnection,
-    criteria: &Criteria<'_>,
-    skills_of_seeker: &[Uuid],
-) -> Result<Ranked, sqlx::Error> {
-    let rows = matching!(
-        query,
-        criteria,
-        r#"SELECT p."id" AS "id: JobPostingId", coalesce(common.count, 0) AS "common!"
-           FROM "JobPosting" p
-           LEFT JOIN (SELECT link."A" AS id, count(*) AS count FROM "_JobPostingToSkill" link
-                      WHERE link."B" = ANY($9) GROUP BY link."A") common ON common.id = p."id""#,
-        r#"ORDER BY coalesce(common.count, 0) DESC, p."createdAt" DESC, p."id" LIMIT $10 OFFSET $11"#,
-        skills_of_seeker,
-        criteria.search.take,
-        criteria.search.skip
+    search: &JobPostingSearch,
+    seeker: Option<UserId>,
+) -> Result<(Option<Vec<Uuid>>, Vec<Uuid>), sqlx::Error> {
+    let is_narrowed = !search.skill_names.is_empty();
+    if !is_narrowed && seeker.is_none() {
+        return Ok((None, Vec::new()));
+    }
+    let row = sqlx::query!(
+        r#"SELECT ARRAY(SELECT s."id" FROM "Skill" s
+                        WHERE lower(s."name") = ANY(ARRAY(SELECT lower(name) FROM unnest($1::text[]) name))) AS "named!",
+                  ARRAY(SELECT link."B" FROM "_FreelanceToSkill" link JOIN "Freelance" f ON f."id" = link."A"
+                        WHERE f."userId" = $2) AS "of_seeker!""#,
+        &search.skill_names,
+        seeker.map(|seeker| seeker.0),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((is_narrowed.then_some(row.named), row.of_seeker))
+}
+
+/// The postings with these ids, in their order. One that was deleted since they were chosen is left out.
+async fn list_found(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    common: &[Uuid],
+) -> Result<Vec<FoundJobPosting>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT p."id" AS "id: JobPostingId", p."companyId" AS "company_id: CompanyId", p."title", p."description",
+                  p."location" AS "location: JobPostingLocation", p."isPromoted" AS is_promoted,
+                  p."averageDailyRate" AS average_daily_rate, p."seniority", p."totalAmount" AS total_amount,
+                  p."status" AS "status: JobPostingStatus", p."createdAt" AS "created_at: Timestamp",
+                  p."updatedAt" AS "updated_at: Timestamp", c."name" AS company_name,
+                  (SELECT json_agg(s ORDER BY s."name")
+                   FROM "_JobPostingToSkill" link JOIN "Skill" s ON s."id" = link."B"
+                   WHERE link."A" = p."id") AS "skills: Json<Vec<SkillRow>>",
+                  (SELECT json_agg(s ORDER BY s."date", s."createdAt", s."id") FROM "Checkpoint" s
+                   WHERE s."jobPostingId" = p."id") AS "checkpoints: Json<Vec<CheckpointRow>>",
+                  (SELECT count(*) FROM "_JobPostingToSkill" link
+                   WHERE link."A" = p."id" AND link."B" = ANY($2)) AS "common_skills!"
+           FROM unnest($1::uuid[]) WITH ORDINALITY AS chosen (id, place)
+                JOIN "JobPosting" p ON p."id" = chosen.id JOIN "Company" c ON c."id" = p."companyId"
+           ORDER BY chosen.place"#,
+        ids,
+        common,
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.common)).collect())
+    let found = rows.into_iter().map(|row| FoundJobPosting {
+        posting: JobPosting {
+            id: row.id,
+            company_id: row.company_id,
+            title: row.title,
+            description: row.description,
+            location: row.location,
+            is_promoted: row.is_promoted,
+            average_daily_rate: row.average_daily_rate,
+            seniority: row.seniority,
+            total_amount: row.total_amount,
+            status: row.status,
+            // Of no concern to those who search.
+            stripe_session_id: None,
+            stripe_refund_id: None,
+            canceled_at: None,
+            cancel_reason: None,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        },
+        company_name: row.company_name,
+        skills: row.skills.map(|rows| rows.0.into_iter().map(Skill::from).collect()).unwrap_or_default(),
+        checkpoints: row.checkpoints.map(|rows| rows.0.into_iter().map(Checkpoint::from).collect()).unwrap_or_default(),
+        common_skills: row.common_skills,
+    });
+    Ok(found.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Fault case 53.
     #[test]
-    fn wildcards_are_literal() {
-        assert_eq!(containing(r"50 %_\ a"), r"%50 \%\_\\ a%");
-        assert_eq!(containing("';--"), "%';--%");
+    fn fractions_of_years_narrow_to_whole_ones() {
+        let search = JobPostingSearch {
+            title: Some(String::new()),
+            minimum_seniority: Some(0.5),
+            maximum_seniority: Some(1e300),
+            ..JobPostingSearch::default()
+        };
+        let conditions = conditions(&search, None);
+        assert!(conditions.text.is_none());
+        assert_eq!((conditions.minimum_seniority, conditions.maximum_seniority), (Some(1), Some(i64::MAX)));
     }
 }

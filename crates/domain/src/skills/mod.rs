@@ -5,4 +5,5 @@ mod model;
 pub mod queries;
 
 pub use create::{CreateSkillError, NewSkill, create};
+pub(crate) use model::SkillRow;
 pub use model::{Skill, SkillType, normalize_name};

@@ -1,3 +1,4 @@
+use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::{Timestamp, ids::SkillId};
@@ -29,6 +30,33 @@ pub struct Skill {
     pub r#type: SkillType,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+/// A row of "Skill" as PostgreSQL's `json_agg` writes it: times have no zone.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SkillRow {
+    id: SkillId,
+    name: String,
+    normalized_name: String,
+    aliases: Option<Vec<String>>,
+    r#type: SkillType,
+    created_at: NaiveDateTime,
+    updated_at: NaiveDateTime,
+}
+
+impl From<SkillRow> for Skill {
+    fn from(row: SkillRow) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            normalized_name: row.normalized_name,
+            aliases: row.aliases.unwrap_or_default(),
+            r#type: row.r#type,
+            created_at: Timestamp(row.created_at),
+            updated_at: Timestamp(row.updated_at),
+        }
+    }
 }
 
 /// The form under which two spellings of a skill are the same one: lower case, runs of white space become `-`.

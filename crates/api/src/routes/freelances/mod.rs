@@ -9,6 +9,7 @@ use freehunt_domain::{
     freelances::{self, Freelance, SaveFreelanceError, queries},
     ids::{FreelanceId, UserId},
     profiles::{self, ProfileId},
+    search::Limits,
     skills::{
         Skill,
         queries::{list_freelance_skills, skills_of},
@@ -175,5 +176,5 @@ pub async fn search_freelances(
     ValidBody(body): ValidBody<SearchFreelances>,
 ) -> ApiResult<Json<FreelancePage>> {
     let mut connection = state.pool.acquire().await?;
-    Ok(Json(freelances::search(&mut connection, &body.into()).await?.into()))
+    Ok(Json(freelances::search(&mut connection, &body.into(), &Limits::default()).await?.into()))
 }

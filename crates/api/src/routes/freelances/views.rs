@@ -118,7 +118,7 @@ impl FreelanceView {
 pub struct FreelancePage {
     /// Newest first.
     pub data: Vec<PublicFreelance>,
-    /// How many there are on all pages.
+    /// How many there are on all pages; above 25 000 profiles, an estimate where more than some thousands match.
     #[schema(example = 42)]
     pub total: i64,
 }

@@ -15,6 +15,7 @@ use freehunt_domain::{
         UpdateJobPostingError, queries, relations, search,
     },
     retry::retrying,
+    search::Limits,
     users::Role,
 };
 use sqlx::PgConnection;
@@ -214,7 +215,7 @@ pub async fn search_job_postings(
 ) -> ApiResult<Json<FoundJobPostingsView>> {
     let seeker = reader.session.filter(|session| session.role == Role::Freelance).map(|session| session.user_id);
     let mut connection = state.pool.acquire().await?;
-    let found = search::search(&mut connection, &body.into_search(), seeker).await?;
+    let found = search::search(&mut connection, &body.into_search(), seeker, &Limits::default()).await?;
     let data = found.page.into_iter().map(FoundJobPostingView::of).collect();
     Ok(Json(FoundJobPostingsView { data, total: found.total }))
 }

@@ -4,7 +4,7 @@ use freehunt_domain::{
     Timestamp,
     ids::{CandidateId, CompanyId, FreelanceId, JobPostingId, ProjectId, UserId},
     job_postings::{
-        JobPostingLocation, JobPostingStatus, JobPostingWithRelations, PostingCandidate, PostingCompany,
+        JobPosting, JobPostingLocation, JobPostingStatus, JobPostingWithRelations, PostingCandidate,
         search::FoundJobPosting,
     },
     skills::Skill,
@@ -184,7 +184,7 @@ pub struct FoundJobPostingView {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct FoundJobPostingsView {
     pub data: Vec<FoundJobPostingView>,
-    /// How many match in all.
+    /// How many match in all; above 25 000 postings, an estimate where more than some thousands match.
     #[schema(example = 42)]
     pub total: i64,
 }
@@ -198,10 +198,7 @@ pub struct ProjectOfJobPosting {
 }
 
 impl JobPostingCore {
-    fn split(
-        loaded: JobPostingWithRelations,
-    ) -> (Self, OwnerFields, PostingCompany, Vec<freehunt_domain::checkpoints::Checkpoint>) {
-        let posting = loaded.posting;
+    fn split(posting: JobPosting, skills: Vec<Skill>) -> (Self, OwnerFields) {
         let core = Self {
             id: posting.id,
             company_id: posting.company_id,
@@ -215,7 +212,7 @@ impl JobPostingCore {
             status: posting.status,
             created_at: posting.created_at,
             updated_at: posting.updated_at,
-            skills: loaded.skills,
+            skills,
         };
         let owner = OwnerFields {
             stripe_session_id: posting.stripe_session_id,
@@ -223,7 +220,7 @@ impl JobPostingCore {
             canceled_at: posting.canceled_at,
             cancel_reason: posting.cancel_reason,
         };
-        (core, owner, loaded.company, loaded.checkpoints)
+        (core, owner)
     }
 }
 
@@ -237,18 +234,19 @@ struct OwnerFields {
 
 impl PublicJobPosting {
     pub fn of(loaded: JobPostingWithRelations) -> Self {
-        let (core, _, company, checkpoints) = JobPostingCore::split(loaded);
+        let (core, _) = JobPostingCore::split(loaded.posting, loaded.skills);
         Self {
             core,
-            company: PublicPostingCompany { id: company.id, name: company.name },
-            checkpoints: checkpoints.iter().map(PublicCheckpoint::of).collect(),
+            company: PublicPostingCompany { id: loaded.company.id, name: loaded.company.name },
+            checkpoints: loaded.checkpoints.iter().map(PublicCheckpoint::of).collect(),
         }
     }
 }
 
 impl CounterpartJobPosting {
     fn of(loaded: JobPostingWithRelations, is_project_party: bool) -> Self {
-        let (core, _, company, checkpoints) = JobPostingCore::split(loaded);
+        let JobPostingWithRelations { posting, company, skills, checkpoints } = loaded;
+        let (core, _) = JobPostingCore::split(posting, skills);
         let user = company.user;
         Self {
             core,
@@ -273,7 +271,8 @@ impl CounterpartJobPosting {
 
 impl OwnJobPosting {
     pub fn of(loaded: JobPostingWithRelations) -> Self {
-        let (core, owner, company, checkpoints) = JobPostingCore::split(loaded);
+        let JobPostingWithRelations { posting, company, skills, checkpoints } = loaded;
+        let (core, owner) = JobPostingCore::split(posting, skills);
         let user = company.user;
         Self {
             core,
@@ -357,10 +356,14 @@ impl ListedCandidate {
 
 impl FoundJobPostingView {
     pub fn of(found: FoundJobPosting) -> Self {
+        let recommended = found.is_recommended();
+        let company = PublicPostingCompany { id: found.posting.company_id, name: found.company_name };
+        let (core, _) = JobPostingCore::split(found.posting, found.skills);
+        let checkpoints = found.checkpoints.iter().map(PublicCheckpoint::of).collect();
         Self {
-            recommended: found.is_recommended(),
+            job_posting: PublicJobPosting { core, company, checkpoints },
+            recommended,
             common_skills_count: found.common_skills,
-            job_posting: PublicJobPosting::of(found.job_posting),
         }
     }
 }

@@ -1,0 +1,245 @@
+//! How the two searches find a page and its total without reading a large table: a look at the newest rows says how
+//! common the conditions are; what is common is met by walking on from there, newest first; what is rare is fetched by
+//! an index and sorted. Small tables are searched whole.
+//!
+//! The statements are in `statements`, on the tables that migration 0012 keeps in step by triggers.
+
+mod conditions;
+mod statements;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use self::conditions::Driver;
+pub(crate) use self::conditions::{Conditions, containing};
+pub(crate) use self::statements::{Freelances, JobPostings, Searched};
+
+/// How far a search goes. Tests take smaller ones, so that a few rows are a large table.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The newest rows that tell how common a condition is.
+    pub look: i64,
+    /// A table of so many rows is searched whole; of a larger one, so many of the newest rows are walked through.
+    pub near: i64,
+    /// In a larger table an index is asked first when it should yield so many rows at most.
+    pub rare: i64,
+    /// In a larger table an index yields so many rows at most.
+    pub few: i64,
+    /// Of the matches found by walking, the newest ones that are sorted by skills in common.
+    pub ranked: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { look: 1000, near: 25_000, rare: 1000, few: 5000, ranked: 5000 }
+    }
+}
+
+/// Which of the results are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slice {
+    pub skip: i32,
+    pub take: i32,
+}
+
+impl Slice {
+    /// Beyond every table that is searched whole, and within the range of array subscripts.
+    const FURTHEST: i64 = 1_000_000;
+
+    pub fn new(skip: i64, take: i64) -> Self {
+        let within = |number: i64| i32::try_from(number.clamp(0, Self::FURTHEST)).unwrap_or_default();
+        Self { skip: within(skip), take: within(take) }
+    }
+
+    fn end(self) -> i64 {
+        i64::from(self.skip) + i64::from(self.take)
+    }
+}
+
+/// The ids of a page, in their order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub ids: Vec<Uuid>,
+    /// How many match on all pages; exact unless the table is large and the matches are many.
+    pub total: i64,
+}
+
+/// What the newest rows say.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// How many rows were looked at; less than asked for when the table has no more.
+    looked: i64,
+    by_text: i64,
+    by_skills: i64,
+    by_rate: i64,
+    by_seniority: i64,
+    /// How many of them meet every condition.
+    found: i64,
+    /// The page, as far as these rows have it.
+    page: Vec<Uuid>,
+    /// The table's size as the planner knows it.
+    rows: f64,
+    /// No row of the table is outside of the wanted rates.
+    covers_rates: bool,
+    /// The database takes letters beyond ASCII for letters, so that the text's index knows them.
+    knows_letters: bool,
+}
+
+/// Some of the matches.
+#[derive(Debug)]
+pub(crate) struct Found {
+    count: i64,
+    page: Vec<Uuid>,
+}
+
+/// Finds a page: newest first, then by id; with `common` skills, those rows first that share the most of them.
+pub(crate) async fn find<S: Searched>(
+    connection: &mut PgConnection,
+    mut conditions: Conditions<S::Narrow>,
+    common: &[Uuid],
+    slice: Slice,
+    limits: &Limits,
+) -> Result<Page, sqlx::Error> {
+    if conditions.cannot_be_met() {
+        return Ok(Page::default());
+    }
+    let look = S::look(connection, &conditions, slice, limits.look).await?;
+    if look.looked < limits.look && common.is_empty() {
+        return Ok(Page { ids: look.page, total: look.found });
+    }
+    if look.covers_rates {
+        conditions.drop_rates();
+    }
+    let table = Table { is_small: look.rows <= as_float(limits.near), look, limits };
+    if conditions.are_none() && common.is_empty() {
+        return everything::<S>(connection, slice, &table).await;
+    }
+    let driver = conditions.driver(&table.look);
+    let search = Search { conditions: &conditions, common, slice };
+
+    let is_tried = driver.as_ref().is_some_and(|driver| table.prefers(driver));
+    if is_tried && let Some(page) = few::<S>(connection, &search, driver.as_ref(), &table).await? {
+        return Ok(page);
+    }
+    let walked = walk::<S>(connection, &search, &table).await?;
+    if table.is_small {
+        let total = if walked.whole {
+            walked.found.count
+        } else if conditions.are_none() {
+            S::count_all(connection).await?
+        } else {
+            S::count(connection, &conditions).await?
+        };
+        return Ok(Page { ids: walked.found.page, total });
+    }
+    let expected = if walked.whole { table.share(walked.found.count, limits.near) } else { table.expected() };
+    if walked.whole
+        && !is_tried
+        && expected <= as_float(limits.few)
+        && let Some(page) = few::<S>(connection, &search, driver.as_ref(), &table).await?
+    {
+        return Ok(page);
+    }
+    let seen = i64::from(slice.skip) + i64::try_from(walked.found.page.len()).unwrap_or_default();
+    let seen = if walked.found.page.is_empty() { walked.found.count } else { seen.max(walked.found.count) };
+    Ok(Page { ids: walked.found.page, total: seen.max(rounded(expected)) })
+}
+
+/// A page of all rows.
+async fn everything<S: Searched>(
+    connection: &mut PgConnection,
+    slice: Slice,
+    table: &Table<'_>,
+) -> Result<Page, sqlx::Error> {
+    let is_beyond = i64::from(slice.skip) >= table.limits.near;
+    let ids = if is_beyond { Vec::new() } else { S::newest(connection, slice).await? };
+    if table.is_small {
+        return Ok(Page { ids, total: S::count_all(connection).await? });
+    }
+    let seen = if ids.is_empty() { 0 } else { i64::from(slice.skip) + i64::try_from(ids.len()).unwrap_or_default() };
+    Ok(Page { ids, total: rounded(table.look.rows).max(seen) })
+}
+
+struct Search<'a, N> {
+    conditions: &'a Conditions<N>,
+    common: &'a [Uuid],
+    slice: Slice,
+}
+
+struct Table<'a> {
+    look: Look,
+    is_small: bool,
+    limits: &'a Limits,
+}
+
+impl Table<'_> {
+    /// How many rows of the table match, if as many do everywhere as among the newest ones.
+    fn expected(&self) -> f64 {
+        self.share(self.look.found, self.look.looked)
+    }
+
+    fn share(&self, found: i64, of: i64) -> f64 {
+        as_float(found) / as_float(of.max(1)) * self.look.rows
+    }
+
+    /// Whether the index should be asked before walking.
+    fn prefers(&self, driver: &Driver<'_>) -> bool {
+        // In a small table it also counts, as long as reading the table itself isn't quicker.
+        (self.is_small && driver.met * 2 <= self.look.looked) || self.expected() <= as_float(self.limits.rare)
+    }
+}
+
+/// All matches by the driver's index, unless they are too many.
+async fn few<S: Searched>(
+    connection: &mut PgConnection,
+    search: &Search<'_, S::Narrow>,
+    driver: Option<&Driver<'_>>,
+    table: &Table<'_>,
+) -> Result<Option<Page>, sqlx::Error> {
+    let Some(driver) = driver else { return Ok(None) };
+    let most = if table.is_small { table.limits.near } else { table.limits.few };
+    let found = S::few(connection, driver, search.conditions, search.common, search.slice, most + 1).await?;
+    Ok((found.count <= most).then_some(Page { ids: found.page, total: found.count }))
+}
+
+struct Walked {
+    found: Found,
+    /// Everything within the limit was walked through, and there are no more matches in it.
+    whole: bool,
+}
+
+/// The newest matches, as many as the page needs.
+async fn walk<S: Searched>(
+    connection: &mut PgConnection,
+    search: &Search<'_, S::Narrow>,
+    table: &Table<'_>,
+) -> Result<Walked, sqlx::Error> {
+    let (slice, limits, look) = (search.slice, table.limits, &table.look);
+    if search.common.is_empty() && look.found >= slice.end() {
+        return Ok(Walked { found: Found { count: look.found, page: look.page.clone() }, whole: false });
+    }
+    if i64::from(slice.skip) >= limits.near {
+        // No walk gets there.
+        return Ok(Walked { found: Found { count: look.found, page: Vec::new() }, whole: false });
+    }
+    let (found, wanted) = if search.common.is_empty() {
+        let wanted = slice.end();
+        (S::walk(connection, search.conditions, slice, limits.near, wanted).await?, wanted)
+    } else {
+        let wanted = slice.end().max(limits.ranked);
+        let found = S::walk_ranked(connection, search.conditions, search.common, slice, limits, wanted).await?;
+        (found, wanted)
+    };
+    let whole = found.count < wanted;
+    Ok(Walked { found, whole })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of rows, for estimates")]
+fn as_float(count: i64) -> f64 {
+    count as f64
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "an estimate of a count of rows")]
+fn rounded(estimate: f64) -> i64 {
+    estimate.round() as i64
+}
