@@ -62,15 +62,31 @@ FROM "Freelance" f
                          FROM "_FreelanceToSkill" link JOIN "Skill" s ON s."id" = link."B"
                          WHERE link."A" = f."id") linked;
 
--- Looks at the postings anew. Their rows are locked first, in the order of their ids: of two transactions that change
--- the same posting the second one then sees what the first one wrote.
+-- Of two transactions that change the same posting (or profile) the second one must see what the first one wrote. A lock
+-- on the row keeps those away that change the row itself. It is a shared one, since a writer of checkpoints may hold
+-- that already and two of them could not exchange it for a stronger one; an advisory lock keeps those apart. Many rows
+-- at once, an operator's doing, would need too many of these: then the rows are locked as for a change.
+CREATE FUNCTION take_turns(changed_table regclass, changed uuid[]) RETURNS void
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    strength text := CASE WHEN cardinality(changed) <= 100 THEN 'SHARE' ELSE 'NO KEY UPDATE' END;
+BEGIN
+    EXECUTE format('SELECT FROM %s WHERE "id" = ANY($1) ORDER BY "id" FOR %s', changed_table, strength) USING changed;
+    IF strength = 'SHARE' THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended(ordered.id::text, 12))
+        FROM (SELECT DISTINCT id FROM unnest(changed) id ORDER BY id) ordered;
+    END IF;
+END
+$$;
+
+-- Looks at the postings anew.
 CREATE FUNCTION refresh_job_posting_search(changed uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     IF cardinality(changed) IS NOT DISTINCT FROM 0 OR changed IS NULL THEN
         RETURN;
     END IF;
-    PERFORM FROM "JobPosting" WHERE "id" = ANY(changed) ORDER BY "id" FOR NO KEY UPDATE;
+    PERFORM take_turns('"JobPosting"', changed);
     DELETE FROM job_posting_search s
     WHERE s.id = ANY(changed) AND NOT EXISTS (SELECT FROM job_posting_search_source n WHERE n.id = s.id);
     -- Neighbours in time become neighbours on disk, also when many are changed at once.
@@ -89,7 +105,7 @@ BEGIN
     IF cardinality(changed) IS NOT DISTINCT FROM 0 OR changed IS NULL THEN
         RETURN;
     END IF;
-    PERFORM FROM "Freelance" WHERE "id" = ANY(changed) ORDER BY "id" FOR NO KEY UPDATE;
+    PERFORM take_turns('"Freelance"', changed);
     INSERT INTO freelance_search AS s SELECT * FROM freelance_search_source n WHERE n.id = ANY(changed)
     ORDER BY n.created_at, n.id
     ON CONFLICT (id) DO UPDATE

@@ -245,9 +245,7 @@ async fn an_unfinished_or_other_history_of_the_original_is_refused() {
 async fn a_missing_extension_is_named() {
     with_empty_database(async |database, connection| {
         let role = format!("limited_{}", database.name);
-        let setup = format!(
-            r#"CREATE ROLE "{role}"; GRANT ALL ON SCHEMA public TO "{role}"; SET ROLE "{role}""#
-        );
+        let setup = format!(r#"CREATE ROLE "{role}"; GRANT ALL ON SCHEMA public TO "{role}"; SET ROLE "{role}""#);
         sqlx::raw_sql(AssertSqlSafe(setup)).execute(&mut *connection).await.unwrap();
         let refusal = schema::migrate(connection).await.unwrap_err().to_string();
         assert!(refusal.contains("pg_trgm") && refusal.contains("superuser") && !refusal.contains('\n'), "{refusal}");

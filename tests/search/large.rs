@@ -9,12 +9,10 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{run, seeker, with_database};
 
-/// 50 000 postings and profiles with three of 60 skills each. One title in a hundred has "blockchain" in it, one in
+/// Without triggers, which a load of this size does not need: 50 000 postings and profiles with three of 60 skills each. One title in a hundred has "blockchain" in it, one in
 /// ten thousand "quantique", and "fossile" is only in the oldest ones.
 const ROWS: &str = r#"
-ALTER TABLE "JobPosting" DISABLE TRIGGER USER; ALTER TABLE "_JobPostingToSkill" DISABLE TRIGGER USER;
-ALTER TABLE "Checkpoint" DISABLE TRIGGER USER; ALTER TABLE "Freelance" DISABLE TRIGGER USER;
-ALTER TABLE "_FreelanceToSkill" DISABLE TRIGGER USER;
+SET session_replication_role = replica;
 INSERT INTO "User" ("id", "email", "role", "username")
     SELECT md5('u' || i)::uuid, 'u' || i, 'FREELANCE', 'u' || i FROM generate_series(1, 50000) i;
 INSERT INTO "Company" ("userId", "name", "siren", "description", "address") VALUES (md5('u1')::uuid, 'Acme', '1', '', '');
@@ -43,6 +41,7 @@ INSERT INTO job_posting_search SELECT * FROM job_posting_search_source ORDER BY 
 INSERT INTO freelance_search SELECT * FROM freelance_search_source ORDER BY created_at;
 CREATE INDEX job_posting_search_text ON job_posting_search USING gin (text gin_trgm_ops, skills) WITH (fastupdate = off);
 CREATE INDEX freelance_search_text ON freelance_search USING gin (text gin_trgm_ops, skills) WITH (fastupdate = off);
+SET session_replication_role = origin;
 ANALYZE"#;
 
 /// The plans that connections use for good are those without the values.
@@ -101,123 +100,114 @@ async fn assert_indexed(connection: &mut PgConnection) -> usize {
 }
 
 #[tokio::test]
-async fn no_search_of_postings_reads_a_large_table() {
+async fn no_search_reads_a_large_table() {
     with_database(async |_, connection| {
         run(connection, ROWS).await;
-        let seeker = seeker(connection).await;
-        let base = JobPostingSearch {
-            minimum_daily_rate: Some(0.0),
-            maximum_daily_rate: Some(1500.0),
-            take: 10,
-            ..JobPostingSearch::default()
-        };
-        let titled = |title: &str| JobPostingSearch { title: Some(title.to_owned()), ..base.clone() };
-        // The search, who asks, how many rows it may fetch, and how many matches it must know at least and at most.
-        let cases = [
-            ("anonymous", base.clone(), false, 1100, 45_000..=55_000),
-            ("a common word", titled("Rust"), false, 1100, 14_000..=20_000),
-            ("a word everywhere", titled("développeur"), false, 1100, 45_000..=55_000),
-            ("a word of one in a hundred", titled("blockchain"), false, 1600, 500..=500),
-            ("a rare word", titled("quantique"), false, 1100, 5..=5),
-            ("old postings", titled("fossile"), false, 1100, 49..=49),
-            ("a word that is nowhere", titled("introuvable"), false, 1100, 0..=0),
-            ("two letters that are nowhere", titled("zq"), false, 26_100, 0..=0),
-            ("a deep page", JobPostingSearch { skip: 10_000, ..base.clone() }, false, 1100, 45_000..=55_000),
-            (
-                "a deep page of a common word",
-                JobPostingSearch { skip: 3000, ..titled("rust") },
-                false,
-                10_300,
-                14_000..=20_000,
-            ),
-            ("a page beyond", JobPostingSearch { skip: 2_000_000, ..base.clone() }, false, 1100, 45_000..=55_000),
-            (
-                "a page beyond, common word",
-                JobPostingSearch { skip: 60_000, ..titled("rust") },
-                false,
-                1100,
-                14_000..=20_000,
-            ),
-            ("skills in common", base.clone(), true, 6100, 45_000..=55_000),
-            ("skills in common, rare word", titled("quantique"), true, 1100, 5..=5),
-            (
-                "a common skill",
-                JobPostingSearch { skill_names: vec!["skill 1".into()], ..base.clone() },
-                false,
-                4000,
-                500..=3000,
-            ),
-            (
-                "a rare skill",
-                JobPostingSearch { skill_names: vec!["COBOL".into()], ..base.clone() },
-                false,
-                1100,
-                10..=10,
-            ),
-            (
-                "a narrow range of rates",
-                JobPostingSearch { minimum_daily_rate: Some(500.0), maximum_daily_rate: Some(500.5), ..base.clone() },
-                false,
-                1200,
-                50..=50,
-            ),
-            (
-                "a rare word of one seniority",
-                JobPostingSearch { minimum_seniority: Some(5.0), maximum_seniority: Some(5.0), ..titled("quantique") },
-                false,
-                1100,
-                1..=5,
-            ),
-        ];
-        for (name, search, asks, most, totals) in cases {
-            let limits = Limits::default();
-            let asker = asks.then_some(seeker);
-            let (rows, found) = fetched!(connection, search::search(connection, &search, asker, &limits));
-            assert!(rows <= most, "{name}: {rows} rows");
-            assert!(totals.contains(&found.total), "{name}: total {}", found.total);
-            let beyond = search.skip > 50_000;
-            let expected = if beyond { 0 } else { usize::try_from(found.total.min(10)).unwrap() };
-            assert_eq!(found.page.len(), expected, "{name}");
-        }
-        assert!(assert_indexed(connection).await >= 6, "a statement was not run");
+        // As autovacuum does: then an index alone is enough for what it holds.
+        run(connection, "VACUUM ANALYZE job_posting_search").await;
+        run(connection, "VACUUM ANALYZE freelance_search").await;
+        search_postings(connection).await;
+        search_profiles(connection).await;
+        assert!(assert_indexed(connection).await >= 9, "a statement was not run");
     })
     .await;
 }
 
-#[tokio::test]
-async fn no_search_of_profiles_reads_a_large_table() {
-    with_database(async |_, connection| {
-        run(connection, ROWS).await;
-        let base = FreelanceSearch {
-            query: Some(String::new()),
-            min_daily_rate: Some(0.0),
-            max_daily_rate: Some(1500.0),
-            take: 10,
-            ..FreelanceSearch::default()
-        };
-        let asking = |query: &str| FreelanceSearch { query: Some(query.to_owned()), ..base.clone() };
-        let titled = |title: &str| FreelanceSearch { job_title: Some(title.to_owned()), ..base.clone() };
-        let cases = [
-            ("all", base.clone(), 1100, 45_000..=55_000),
-            ("a common word", asking("MARTIN"), 1100, 45_000..=55_000),
-            ("a rare word", asking("quantique"), 1100, 5..=5),
-            ("a rare job title", titled("quantique"), 1100, 5..=5),
-            ("a job title that is a name", titled("martin"), 26_100, 0..=0),
-            ("a deep page", FreelanceSearch { skip: 10_000, ..base.clone() }, 1100, 45_000..=55_000),
-            (
-                "a skill",
-                FreelanceSearch { skill_names: Some(vec!["Skill 7".into()]), ..base.clone() },
-                4000,
-                500..=3000,
-            ),
-        ];
-        for (name, search, most, totals) in cases {
-            let (rows, page) = fetched!(connection, freelances::search(connection, &search, &Limits::default()));
-            assert!(rows <= most, "{name}: {rows} rows");
-            assert!(totals.contains(&page.total), "{name}: total {}", page.total);
-            assert_eq!(page.found.len(), usize::try_from(page.total.min(10)).unwrap(), "{name}");
-        }
-        assert!(assert_indexed(connection).await >= 3, "a statement was not run");
-    })
-    .await;
+async fn search_postings(connection: &mut PgConnection) {
+    let seeker = seeker(connection).await;
+    let base = JobPostingSearch {
+        minimum_daily_rate: Some(0.0),
+        maximum_daily_rate: Some(1500.0),
+        take: 10,
+        ..JobPostingSearch::default()
+    };
+    let titled = |title: &str| JobPostingSearch { title: Some(title.to_owned()), ..base.clone() };
+    // The search, who asks, how many rows it may fetch, and how many matches it must know at least and at most.
+    let cases = [
+        ("anonymous", base.clone(), false, 600, 45_000..=55_000),
+        ("a common word", titled("Rust"), false, 600, 14_000..=20_000),
+        ("a word everywhere", titled("développeur"), false, 600, 45_000..=55_000),
+        ("a word of one in a hundred", titled("blockchain"), false, 1100, 500..=500),
+        ("a rare word", titled("quantique"), false, 600, 5..=5),
+        ("old postings", titled("fossile"), false, 600, 47..=47),
+        ("a word that is nowhere", titled("introuvable"), false, 600, 0..=0),
+        ("two letters that are nowhere", titled("zq"), false, 25_600, 0..=0),
+        ("a deep page", JobPostingSearch { skip: 10_000, ..base.clone() }, false, 600, 45_000..=55_000),
+        (
+            "a deep page of a common word",
+            JobPostingSearch { skip: 3000, ..titled("rust") },
+            false,
+            9_800,
+            14_000..=20_000,
+        ),
+        ("a page beyond", JobPostingSearch { skip: 2_000_000, ..base.clone() }, false, 600, 45_000..=55_000),
+        (
+            "a page beyond, common word",
+            JobPostingSearch { skip: 60_000, ..titled("rust") },
+            false,
+            600,
+            14_000..=20_000,
+        ),
+        ("skills in common", base.clone(), true, 2600, 45_000..=55_000),
+        ("skills in common, rare word", titled("quantique"), true, 600, 5..=5),
+        (
+            "a common skill",
+            JobPostingSearch { skill_names: vec!["skill 1".into()], ..base.clone() },
+            false,
+            1500,
+            500..=3000,
+        ),
+        ("a rare skill", JobPostingSearch { skill_names: vec!["COBOL".into()], ..base.clone() }, false, 600, 10..=10),
+        (
+            "a narrow range of rates",
+            JobPostingSearch { minimum_daily_rate: Some(500.0), maximum_daily_rate: Some(500.5), ..base.clone() },
+            false,
+            600,
+            50..=50,
+        ),
+        (
+            "a rare word of one seniority",
+            JobPostingSearch { minimum_seniority: Some(5.0), maximum_seniority: Some(5.0), ..titled("quantique") },
+            false,
+            600,
+            1..=5,
+        ),
+    ];
+    for (name, search, asks, most, totals) in cases {
+        let limits = Limits::default();
+        let asker = asks.then_some(seeker);
+        let (rows, found) = fetched!(connection, search::search(connection, &search, asker, &limits));
+        assert!(rows <= most, "{name}: {rows} rows");
+        assert!(totals.contains(&found.total), "{name}: total {}", found.total);
+        let beyond = search.skip > 50_000;
+        let expected = if beyond { 0 } else { usize::try_from(found.total.min(10)).unwrap() };
+        assert_eq!(found.page.len(), expected, "{name}");
+    }
+}
+
+async fn search_profiles(connection: &mut PgConnection) {
+    let base = FreelanceSearch {
+        query: Some(String::new()),
+        min_daily_rate: Some(0.0),
+        max_daily_rate: Some(1500.0),
+        take: 10,
+        ..FreelanceSearch::default()
+    };
+    let asking = |query: &str| FreelanceSearch { query: Some(query.to_owned()), ..base.clone() };
+    let titled = |title: &str| FreelanceSearch { job_title: Some(title.to_owned()), ..base.clone() };
+    let cases = [
+        ("all", base.clone(), 600, 45_000..=55_000),
+        ("a common word", asking("MARTIN"), 600, 45_000..=55_000),
+        ("a rare word", asking("quantique"), 600, 5..=5),
+        ("a rare job title", titled("quantique"), 600, 5..=5),
+        ("a job title that is a name", titled("martin"), 25_600, 0..=0),
+        ("a deep page", FreelanceSearch { skip: 10_000, ..base.clone() }, 600, 45_000..=55_000),
+        ("a skill", FreelanceSearch { skill_names: Some(vec!["Skill 7".into()]), ..base.clone() }, 1500, 500..=3000),
+    ];
+    for (name, search, most, totals) in cases {
+        let (rows, page) = fetched!(connection, freelances::search(connection, &search, &Limits::default()));
+        assert!(rows <= most, "{name}: {rows} rows");
+        assert!(totals.contains(&page.total), "{name}: total {}", page.total);
+        assert_eq!(page.found.len(), usize::try_from(page.total.min(10)).unwrap(), "{name}");
+    }
 }

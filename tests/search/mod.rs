@@ -30,7 +30,9 @@ async fn ids(connection: &mut PgConnection, sql: &'static str) -> Vec<Uuid> {
     sqlx::query_scalar(sql).fetch_all(connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
 }
 
+/// The freelance with the most skills.
 async fn seeker(connection: &mut PgConnection) -> UserId {
-    let sql = r#"SELECT "userId" FROM "Freelance" ORDER BY "createdAt", "id" LIMIT 1"#;
+    let sql = r#"SELECT f."userId" FROM "Freelance" f JOIN "_FreelanceToSkill" l ON l."A" = f."id"
+                 GROUP BY f."id" ORDER BY count(*) DESC, f."id" LIMIT 1"#;
     UserId(ids(connection, sql).await[0])
 }

@@ -1,5 +1,6 @@
 //! Loading many rows at once: secondary indexes are made after the rows, and foreign keys, which the generator keeps by
-//! construction, are not checked row by row. Other triggers run, since what they write is part of the data.
+//! construction, are not checked row by row. Other triggers run, since what they write is part of the data, but for those
+//! of the searches.
 
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 

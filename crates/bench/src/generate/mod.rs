@@ -85,6 +85,7 @@ async fn fill(connection: &mut PgConnection, sizes: Sizes) -> anyhow::Result<()>
         .await?;
     let tables: Vec<&str> = FILLINGS.iter().map(|filling| filling.table).collect();
     let suspended = bulk::suspend(connection, &tables).await?;
+    switch_search_triggers(connection, &tables, "DISABLE").await?;
     for filling in FILLINGS {
         let began = Instant::now();
         let result = sqlx::query(filling.sql)
@@ -99,6 +100,10 @@ async fn fill(connection: &mut PgConnection, sizes: Sizes) -> anyhow::Result<()>
     let indexing = Instant::now();
     suspended.restore(connection).await?;
     progress("indexes", indexing);
+    let searching = Instant::now();
+    fill_search(connection).await?;
+    switch_search_triggers(connection, &tables, "ENABLE").await?;
+    progress("what the searches look at", searching);
     let analysing = Instant::now();
     for table in tables {
         sqlx::raw_sql(AssertSqlSafe(format!(r#"VACUUM (ANALYZE) "{table}""#))).execute(&mut *connection).await?;
@@ -115,6 +120,37 @@ async fn fill(connection: &mut PgConnection, sizes: Sizes) -> anyhow::Result<()>
         .execute(connection)
         .await?;
     progress("generated in all", began);
+    Ok(())
+}
+
+/// The tables of the searches, at once: row by row, their triggers would need the indexes that are taken away meanwhile.
+async fn fill_search(connection: &mut PgConnection) -> anyhow::Result<()> {
+    const SEARCHED: [&str; 2] = ["job_posting_search", "freelance_search"];
+    let suspended = bulk::suspend(connection, &SEARCHED).await?;
+    for table in SEARCHED {
+        let fill =
+            format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM {table}_source ORDER BY created_at, id");
+        sqlx::raw_sql(AssertSqlSafe(fill)).execute(&mut *connection).await?;
+    }
+    suspended.restore(connection).await?;
+    for table in SEARCHED {
+        sqlx::raw_sql(AssertSqlSafe(format!("VACUUM (ANALYZE) {table}"))).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn switch_search_triggers(connection: &mut PgConnection, tables: &[&str], how: &str) -> anyhow::Result<()> {
+    let triggers: Vec<(String, String)> = sqlx::query_as(
+        r"SELECT tgrelid::regclass::text, quote_ident(tgname) FROM pg_trigger
+          WHERE tgname LIKE 'follow\_%' AND tgrelid = ANY(SELECT quote_ident(name)::regclass FROM unnest($1::text[]) name)",
+    )
+    .bind(tables.iter().map(|table| (*table).to_owned()).collect::<Vec<String>>())
+    .fetch_all(&mut *connection)
+    .await?;
+    for (relation, name) in triggers {
+        let switch = format!("ALTER TABLE {relation} {how} TRIGGER {name}");
+        sqlx::raw_sql(AssertSqlSafe(switch)).execute(&mut *connection).await?;
+    }
     Ok(())
 }
 

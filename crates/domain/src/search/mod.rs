@@ -31,7 +31,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { look: 1000, near: 25_000, rare: 1000, few: 5000, ranked: 5000 }
+        Self { look: 500, near: 25_000, rare: 1000, few: 5000, ranked: 2000 }
     }
 }
 
@@ -53,6 +53,13 @@ impl Slice {
 
     fn end(self) -> i64 {
         i64::from(self.skip) + i64::from(self.take)
+    }
+
+    /// What of it is before that place, and what is not.
+    fn split_at(self, place: i64) -> (Self, Self) {
+        let place = i32::try_from(place).unwrap_or(i32::MAX).max(self.skip);
+        let first = self.take.min(place - self.skip);
+        (Self { skip: self.skip, take: first }, Self { skip: self.skip + first, take: self.take - first })
     }
 }
 
@@ -114,7 +121,7 @@ pub(crate) async fn find<S: Searched>(
     if conditions.are_none() && common.is_empty() {
         return everything::<S>(connection, slice, &table).await;
     }
-    let driver = conditions.driver(&table.look);
+    let driver = conditions.driver(&table.look).filter(|driver| table.can_ask(driver));
     let search = Search { conditions: &conditions, common, slice };
 
     let is_tried = driver.as_ref().is_some_and(|driver| table.prefers(driver));
@@ -178,8 +185,18 @@ impl Table<'_> {
         self.share(self.look.found, self.look.looked)
     }
 
+    /// The page, when it is among the newest rows already.
+    fn seen<N>(&self, search: &Search<'_, N>) -> Option<Vec<Uuid>> {
+        (search.common.is_empty() && self.look.found >= search.slice.end()).then(|| self.look.page.clone())
+    }
+
     fn share(&self, found: i64, of: i64) -> f64 {
         as_float(found) / as_float(of.max(1)) * self.look.rows
+    }
+
+    /// Whether the index yields few enough rows to look at, before the other conditions are checked.
+    fn can_ask(&self, driver: &Driver<'_>) -> bool {
+        self.share(driver.met, self.look.looked) <= as_float(self.limits.near)
     }
 
     /// Whether the index should be asked before walking.
@@ -198,8 +215,11 @@ async fn few<S: Searched>(
 ) -> Result<Option<Page>, sqlx::Error> {
     let Some(driver) = driver else { return Ok(None) };
     let most = if table.is_small { table.limits.near } else { table.limits.few };
-    let found = S::few(connection, driver, search.conditions, search.common, search.slice, most + 1).await?;
-    Ok((found.count <= most).then_some(Page { ids: found.page, total: found.count }))
+    // A page that is known needs no sorting: then the index only counts.
+    let seen = table.seen(search);
+    let slice = if seen.is_some() { Slice { skip: 0, take: 0 } } else { search.slice };
+    let found = S::few(connection, driver, search.conditions, search.common, slice, most + 1).await?;
+    Ok((found.count <= most).then(|| Page { ids: seen.unwrap_or(found.page), total: found.count }))
 }
 
 struct Walked {
@@ -215,23 +235,27 @@ async fn walk<S: Searched>(
     table: &Table<'_>,
 ) -> Result<Walked, sqlx::Error> {
     let (slice, limits, look) = (search.slice, table.limits, &table.look);
-    if search.common.is_empty() && look.found >= slice.end() {
-        return Ok(Walked { found: Found { count: look.found, page: look.page.clone() }, whole: false });
-    }
     if i64::from(slice.skip) >= limits.near {
         // No walk gets there.
         return Ok(Walked { found: Found { count: look.found, page: Vec::new() }, whole: false });
     }
-    let (found, wanted) = if search.common.is_empty() {
-        let wanted = slice.end();
-        (S::walk(connection, search.conditions, slice, limits.near, wanted).await?, wanted)
-    } else {
-        let wanted = slice.end().max(limits.ranked);
-        let found = S::walk_ranked(connection, search.conditions, search.common, slice, limits, wanted).await?;
-        (found, wanted)
-    };
-    let whole = found.count < wanted;
-    Ok(Walked { found, whole })
+    let ranked = if search.common.is_empty() { 0 } else { limits.ranked };
+    let (first, rest) = slice.split_at(ranked);
+    let mut page = Vec::new();
+    if first.take > 0 {
+        let found = S::walk_ranked(connection, search.conditions, search.common, first, limits).await?;
+        if found.count < ranked || rest.take == 0 {
+            let whole = found.count < ranked;
+            return Ok(Walked { found, whole });
+        }
+        page = found.page;
+    }
+    if let Some(seen) = table.seen(search) {
+        return Ok(Walked { found: Found { count: look.found, page: seen }, whole: false });
+    }
+    let found = S::walk(connection, search.conditions, rest, limits.near, slice.end()).await?;
+    page.extend(found.page);
+    Ok(Walked { whole: found.count < slice.end(), found: Found { count: found.count, page } })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of rows, for estimates")]

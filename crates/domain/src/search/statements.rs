@@ -1,7 +1,7 @@
 //! The statements of the two searches, which differ by their table and one condition.
 //!
-//! Texts and skills that an index is asked for are given by a subquery, so that the planner does not know them: the
-//! plan is then the same for every value, and never reads the table. `LIMIT` inside keeps a walk within its bounds.
+//! Parameters stand in subqueries, so that the planner does not know their values: the plan is the same for every search,
+//! is made once a connection, and never reads a large table. `LIMIT` inside keeps a walk within its bounds.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -34,14 +34,13 @@ pub(crate) trait Searched {
         wanted: i64,
     ) -> Result<Found, sqlx::Error>;
 
-    /// As [`Searched::walk`], the first of them sorted by how many of the skills `common` they have.
+    /// The newest matches as `limits` has it, sorted by how many of the skills `common` they have.
     async fn walk_ranked(
         connection: &mut PgConnection,
         conditions: &Conditions<Self::Narrow>,
         common: &[Uuid],
         slice: Slice,
         limits: &Limits,
-        wanted: i64,
     ) -> Result<Found, sqlx::Error>;
 
     /// At most `most` matches by an index, sorted by skills in common and age.
@@ -69,12 +68,12 @@ macro_rules! matching {
     ($text:expr, $conditions:expr, $narrow:expr, [$($head:literal)+], [$($tail:literal)+] $(, $argument:expr)*) => {
         sqlx::query!(
             $($head +)+
-            " WHERE ($1::text IS NULL OR s.text LIKE (SELECT lower($1)))
-                AND ($2::uuid[] IS NULL OR s.skills && $2)
-                AND ($3::float8 IS NULL OR s.average_daily_rate >= $3)
-                AND ($4::float8 IS NULL OR s.average_daily_rate <= $4)
-                AND ($5::int8 IS NULL OR s.seniority >= $5)
-                AND ($6::int8 IS NULL OR s.seniority <= $6)
+            " WHERE ((SELECT $1::text) IS NULL OR s.text LIKE (SELECT lower($1)))
+                AND ((SELECT $2::uuid[]) IS NULL OR s.skills && (SELECT $2))
+                AND ((SELECT $3::float8) IS NULL OR s.average_daily_rate >= (SELECT $3))
+                AND ((SELECT $4::float8) IS NULL OR s.average_daily_rate <= (SELECT $4))
+                AND ((SELECT $5::int8) IS NULL OR s.seniority >= (SELECT $5))
+                AND ((SELECT $6::int8) IS NULL OR s.seniority <= (SELECT $6))
                 AND " $(+ $tail)+,
             $text,
             $conditions.skills.as_deref(),
@@ -96,14 +95,15 @@ macro_rules! few {
             $text,
             $conditions,
             $narrow,
-            ["WITH found AS MATERIALIZED (SELECT s.id, s.created_at, s.skills FROM " $table " s"],
+            ["WITH found AS MATERIALIZED (
+                  SELECT s.id, s.created_at,
+                         CASE WHEN cardinality($10::uuid[]) > 0 AND s.skills && $10
+                              THEN (SELECT count(*) FROM unnest(s.skills) skill WHERE skill = ANY($10)) ELSE 0 END AS common
+                  FROM " $table " s"],
             [$condition " AND " $drive "),
-                few AS MATERIALIZED (SELECT id, created_at, skills FROM found LIMIT $11)
+                few AS MATERIALIZED (SELECT id, created_at, common FROM found LIMIT (SELECT $11::int8))
               SELECT (SELECT count(*) FROM few) AS \"count!\",
-                     ARRAY(SELECT f.id FROM few f
-                           ORDER BY CASE WHEN f.skills && $10::uuid[]
-                                         THEN (SELECT count(*) FROM unnest(f.skills) skill WHERE skill = ANY($10)) ELSE 0 END DESC,
-                                    f.created_at DESC, f.id
+                     ARRAY(SELECT f.id FROM few f ORDER BY f.common DESC, f.created_at DESC, f.id
                            OFFSET $8::int4 LIMIT $9::int4) AS \"page!\""],
             $slice.skip,
             $slice.take,
@@ -148,14 +148,14 @@ macro_rules! searched {
                               AND coalesce($4 >= (SELECT max(average_daily_rate) FROM "# + $table + r#"), true) AS "covers_rates!",
                               (SELECT d.datctype NOT IN ('C', 'POSIX') FROM pg_database d
                                WHERE d.datname = current_database()) AS "knows_letters!"
-                       FROM (SELECT s.id, ($1::text IS NULL OR s.text LIKE (SELECT lower($1))) AS by_text,
-                                    ($2::uuid[] IS NULL OR s.skills && $2) AS by_skills,
-                                    ($3::float8 IS NULL OR s.average_daily_rate >= $3)
-                                    AND ($4::float8 IS NULL OR s.average_daily_rate <= $4) AS by_rate,
-                                    ($5::int8 IS NULL OR s.seniority >= $5)
-                                    AND ($6::int8 IS NULL OR s.seniority <= $6) AS by_seniority,
+                       FROM (SELECT s.id, ((SELECT $1::text) IS NULL OR s.text LIKE (SELECT lower($1))) AS by_text,
+                                    ((SELECT $2::uuid[]) IS NULL OR s.skills && (SELECT $2)) AS by_skills,
+                                    ((SELECT $3::float8) IS NULL OR s.average_daily_rate >= (SELECT $3))
+                                    AND ((SELECT $4::float8) IS NULL OR s.average_daily_rate <= (SELECT $4)) AS by_rate,
+                                    ((SELECT $5::int8) IS NULL OR s.seniority >= (SELECT $5))
+                                    AND ((SELECT $6::int8) IS NULL OR s.seniority <= (SELECT $6)) AS by_seniority,
                                     "# + $condition + r#" AS by_narrow
-                             FROM (SELECT * FROM "# + $table + r#" ORDER BY created_at DESC, id LIMIT $8) s OFFSET 0) l"#,
+                             FROM (SELECT * FROM "# + $table + r#" ORDER BY created_at DESC, id LIMIT (SELECT $8::int8)) s OFFSET 0) l"#,
                     $conditions.text.as_deref(),
                     $conditions.skills.as_deref(),
                     $conditions.minimum_daily_rate,
@@ -196,8 +196,8 @@ macro_rules! searched {
                     $argument,
                     ["SELECT count(*) AS \"count!\",
                              coalesce((array_agg(f.id))[$8::int4 + 1 : $8::int4 + $9::int4], '{}') AS \"page!\"
-                      FROM (SELECT s.id FROM (SELECT * FROM " $table " ORDER BY created_at DESC, id LIMIT $10) s"],
-                    [$condition " LIMIT $11) f"],
+                      FROM (SELECT s.id FROM (SELECT * FROM " $table " ORDER BY created_at DESC, id LIMIT (SELECT $10::int8)) s"],
+                    [$condition " LIMIT (SELECT $11::int8)) f"],
                     slice.skip,
                     slice.take,
                     near,
@@ -214,28 +214,24 @@ macro_rules! searched {
                 common: &[Uuid],
                 slice: Slice,
                 limits: &Limits,
-                wanted: i64,
             ) -> Result<Found, sqlx::Error> {
                 let row = matching!(
                     $conditions.text.as_deref(),
                     $conditions,
                     $argument,
                     ["WITH found AS MATERIALIZED (
-                          SELECT s.id, s.skills, row_number() OVER () AS place
-                          FROM (SELECT * FROM " $table " ORDER BY created_at DESC, id LIMIT $11) s"],
-                    [$condition " LIMIT $12)
+                          SELECT s.id, s.created_at,
+                                 CASE WHEN s.skills && $10::uuid[]
+                                      THEN (SELECT count(*) FROM unnest(s.skills) skill WHERE skill = ANY($10)) ELSE 0 END AS common
+                          FROM (SELECT * FROM " $table " ORDER BY created_at DESC, id LIMIT (SELECT $11::int8)) s"],
+                    [$condition " LIMIT (SELECT $12::int8))
                       SELECT (SELECT count(*) FROM found) AS \"count!\",
-                             ARRAY(SELECT f.id FROM found f
-                                   ORDER BY f.place > $13::int8,
-                                            CASE WHEN f.place <= $13 AND f.skills && $10::uuid[]
-                                                 THEN (SELECT count(*) FROM unnest(f.skills) skill WHERE skill = ANY($10)) ELSE 0 END DESC,
-                                            f.place
+                             ARRAY(SELECT f.id FROM found f ORDER BY f.common DESC, f.created_at DESC, f.id
                                    OFFSET $8::int4 LIMIT $9::int4) AS \"page!\""],
                     slice.skip,
                     slice.take,
                     common,
                     limits.near,
-                    wanted,
                     limits.ranked
                 )
                 .fetch_one(connection)
@@ -313,7 +309,7 @@ searched!(
     JobPostings,
     "job_posting_search",
     JobPostingLocation,
-    "($7::\"JobPostingLocation\" IS NULL OR s.location = $7)",
+    "((SELECT $7::\"JobPostingLocation\") IS NULL OR s.location = (SELECT $7))",
     |conditions| conditions.narrow as Option<JobPostingLocation>
 );
 
@@ -322,6 +318,6 @@ searched!(
     Freelances,
     "freelance_search",
     String,
-    "($7::text IS NULL OR s.job_title LIKE (SELECT lower($7)))",
+    "((SELECT $7::text) IS NULL OR s.job_title LIKE (SELECT lower($7)))",
     |conditions| conditions.narrow.as_deref()
 );
