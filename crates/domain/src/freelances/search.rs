@@ -90,18 +90,20 @@ async fn list_named_skills(connection: &mut PgConnection, names: &[String]) -> R
     .await
 }
 
-/// The profiles with these ids, in their order. One that was deleted since they were chosen is left out.
+/// The profiles with these ids, in their order. One that was deleted since they were chosen is left out. As in
+/// `crate::search`, parameters in subqueries keep the plan.
 async fn list_found(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<FoundFreelance>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT f."id" AS "id: FreelanceId", f."userId" AS "user_id: UserId", f."firstName" AS first_name,
                   f."lastName" AS last_name, f."jobTitle" AS job_title, f."averageDailyRate" AS average_daily_rate,
                   f."seniority", f."location", f."createdAt" AS "created_at: Timestamp",
                   f."updatedAt" AS "updated_at: Timestamp", u."username",
-                  (SELECT json_agg(s ORDER BY s."name")
-                   FROM "_FreelanceToSkill" link JOIN "Skill" s ON s."id" = link."B"
-                   WHERE link."A" = f."id") AS "skills: Json<Vec<SkillRow>>"
-           FROM unnest($1::uuid[]) WITH ORDINALITY AS chosen (id, place)
+                  linked.skills AS "skills: Json<Vec<SkillRow>>"
+           FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS chosen (id, place)
                 JOIN "Freelance" f ON f."id" = chosen.id JOIN "User" u ON u."id" = f."userId"
+                LEFT JOIN (SELECT link."A" AS id, json_agg(s ORDER BY s."name") AS skills
+                           FROM "_FreelanceToSkill" link JOIN "Skill" s ON s."id" = link."B"
+                           WHERE link."A" = ANY((SELECT $1)::uuid[]) GROUP BY link."A") linked ON linked.id = f."id"
            ORDER BY chosen.place"#,
         ids,
     )

@@ -116,7 +116,8 @@ async fn resolve(
     Ok((is_narrowed.then_some(row.named), row.of_seeker))
 }
 
-/// The postings with these ids, in their order. One that was deleted since they were chosen is left out.
+/// The postings with these ids, in their order. One that was deleted since they were chosen is left out. As in
+/// `crate::search`, parameters in subqueries keep the plan.
 async fn list_found(
     connection: &mut PgConnection,
     ids: &[Uuid],
@@ -128,15 +129,16 @@ async fn list_found(
                   p."averageDailyRate" AS average_daily_rate, p."seniority", p."totalAmount" AS total_amount,
                   p."status" AS "status: JobPostingStatus", p."createdAt" AS "created_at: Timestamp",
                   p."updatedAt" AS "updated_at: Timestamp", c."name" AS company_name,
-                  (SELECT json_agg(s ORDER BY s."name")
-                   FROM "_JobPostingToSkill" link JOIN "Skill" s ON s."id" = link."B"
-                   WHERE link."A" = p."id") AS "skills: Json<Vec<SkillRow>>",
+                  linked.skills AS "skills: Json<Vec<SkillRow>>",
                   (SELECT json_agg(s ORDER BY s."date", s."createdAt", s."id") FROM "Checkpoint" s
                    WHERE s."jobPostingId" = p."id") AS "checkpoints: Json<Vec<CheckpointRow>>",
-                  (SELECT count(*) FROM "_JobPostingToSkill" link
-                   WHERE link."A" = p."id" AND link."B" = ANY($2)) AS "common_skills!"
-           FROM unnest($1::uuid[]) WITH ORDINALITY AS chosen (id, place)
+                  coalesce(linked.common_skills, 0) AS "common_skills!"
+           FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS chosen (id, place)
                 JOIN "JobPosting" p ON p."id" = chosen.id JOIN "Company" c ON c."id" = p."companyId"
+                LEFT JOIN (SELECT link."A" AS id, json_agg(s ORDER BY s."name") AS skills,
+                                  count(*) FILTER (WHERE s."id" = ANY((SELECT $2::uuid[])::uuid[])) AS common_skills
+                           FROM "_JobPostingToSkill" link JOIN "Skill" s ON s."id" = link."B"
+                           WHERE link."A" = ANY((SELECT $1)::uuid[]) GROUP BY link."A") linked ON linked.id = p."id"
            ORDER BY chosen.place"#,
         ids,
         common,
