@@ -5,6 +5,7 @@ use freehunt_sandbox::stripe::CustomEvent;
 use freehunt_stripe::webhook;
 use freehunt_tests::{Persona, TestApp, settings};
 use futures_util::future::join_all;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -149,6 +150,32 @@ async fn fault_case_84_old_and_future_signatures_are_refused() {
             let time = app.state.clock.now().timestamp() + offset;
             let answer = send_signed(app, &body, &webhook::sign(body.as_bytes(), settings::WEBHOOK_SECRET, time)).await;
             assert_eq!(answer.status, status, "{offset}: {}", answer.text);
+        }
+    })
+    .await;
+}
+
+/// Fault case 155: a clock that is six minutes off makes every webhook look old, and a number tells.
+#[tokio::test]
+async fn fault_case_155_a_wrong_clock_is_seen_in_a_number() {
+    // The servers of this test run on its own thread, and so does what they record.
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let (posting, body) = untold_payment(app, &acme).await;
+        let six_minutes_ago = app.state.clock.now().timestamp() - 360;
+        let signature = webhook::sign(body.as_bytes(), settings::WEBHOOK_SECRET, six_minutes_ago);
+        let answer = send_signed(app, &body, &signature).await;
+        assert!(answer.text.ends_with("Timestamp outside the tolerance zone"), "{}", answer.text);
+        answer.expect(400);
+        assert_eq!(app.posting_status(posting).await, "PENDING_PAYMENT");
+        let numbers = recorder.handle().render();
+        assert!(numbers.contains("freehunt_webhooks_rejected_total{reason=\"time\"} 1"), "{numbers}");
+        app.state.jobs.sweep().await.unwrap();
+        let numbers = recorder.handle().render();
+        for gauge in ["freehunt_jobs_ready", "freehunt_jobs_dead 0", "freehunt_intents_stuck 0"] {
+            assert!(numbers.contains(gauge), "{gauge} in {numbers}");
         }
     })
     .await;

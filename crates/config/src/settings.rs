@@ -360,7 +360,7 @@ static SETTINGS: &[Setting] = &[
         API,
         Required,
         "",
-        "Signing secret of the Stripe webhook; two, separated by a comma, during a rotation.",
+        "Signing secrets of the Stripe webhooks, separated by commas: of the endpoint, of the one for connected accounts, and during a rotation the old ones too.",
     ),
     plain(
         "STRIPE_API_URL",
