@@ -124,16 +124,18 @@ pub async fn list_sessions_at_stripe(connection: &mut PgConnection) -> Result<Ve
         .await
 }
 
-/// The ids of open sessions nobody has spoken of for a while; those set aside are left to the operator.
+/// The ids of open sessions nobody has spoken of for a while and that no job asks about; those set aside are left to the
+/// operator.
 pub async fn list_silent_open_sessions(
     connection: &mut PgConnection,
     silent_seconds: f64,
     limit: i64,
 ) -> Result<Vec<PaymentSessionId>, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"SELECT id AS "id: PaymentSessionId" FROM payment_session
-           WHERE status = 'OPEN' AND quarantine IS NULL AND updated_at < now() - make_interval(secs => $1)
-           ORDER BY updated_at LIMIT $2"#,
+        r#"SELECT s.id AS "id: PaymentSessionId" FROM payment_session s
+           WHERE s.status = 'OPEN' AND s.quarantine IS NULL AND s.updated_at < now() - make_interval(secs => $1)
+             AND NOT EXISTS (SELECT FROM job j WHERE j.state = 'READY' AND j.unique_key = 'reconcile_checkout:' || s.id::text)
+           ORDER BY s.updated_at LIMIT $2"#,
         silent_seconds,
         limit,
     )
