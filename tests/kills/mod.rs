@@ -67,7 +67,7 @@ pub async fn hurry(app: &TestApp) {
     execute(
         app,
         "UPDATE job SET leased_until = now() - interval '1 second'
-         WHERE state = 'READY' AND leased_until < now() + interval '27 seconds'",
+         WHERE state = 'READY' AND leased_until < now() + interval '22 seconds'",
     )
     .await;
     execute(app, "UPDATE job SET run_at = now() WHERE state = 'READY' AND run_at > now()").await;
