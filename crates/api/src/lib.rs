@@ -7,11 +7,13 @@ pub mod docs;
 pub mod error;
 pub mod extract;
 pub mod layers;
+pub mod listener;
 pub mod metrics;
 pub mod number;
 pub mod openapi;
 pub mod routes;
 pub mod serve;
+pub mod skill_cache;
 pub mod state;
 
 use axum::{
@@ -31,7 +33,11 @@ use tower_http::{
     timeout::TimeoutLayer,
 };
 
-use crate::{error::ApiError, layers::KnownSegments, state::AppState};
+use crate::{
+    error::ApiError,
+    layers::{KnownSegments, PlainHealth},
+    state::AppState,
+};
 
 /// A server that is ready to be served.
 pub struct Server {
@@ -84,10 +90,21 @@ impl Server {
     /// Everything that is served: paths are normalised before they are routed.
     pub fn into_router(self) -> Router {
         let (router, known) = (self.router, self.known);
+        let health = PlainHealth::default();
         Router::new().fallback(move |request: Request| {
-            let router = router.clone();
-            let request = layers::normalize_path(&known, request);
-            async move { router.oneshot(request).await.unwrap_or_else(|never| match never {}) }
+            let asks_health = PlainHealth::is_asked_by(&request);
+            let (router, known, health) = (router.clone(), known.clone(), health.clone());
+            async move {
+                if asks_health && let Some(answer) = health.answer() {
+                    return answer;
+                }
+                let request = layers::normalize_path(&known, request);
+                let answer = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+                if asks_health {
+                    health.keep(&answer);
+                }
+                answer
+            }
         })
     }
 }
