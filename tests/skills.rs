@@ -1,8 +1,10 @@
 //! `/skills`.
 
-use freehunt_domain::users::Role;
-use freehunt_tests::TestApp;
+use freehunt_domain::{time::Clock, users::Role};
+use freehunt_tests::{Persona, TestApp, eventually};
 use serde_json::json;
+
+use crate::auth::Replica;
 
 #[tokio::test]
 async fn a_skill_is_added_and_read() {
@@ -64,6 +66,61 @@ async fn changing_and_deleting_are_closed() {
         acme.patch(path, json!({})).await.expect(403);
         assert_eq!(acme.get(path).await.text, "");
         acme.get("/skills/nonsense").await.expect(400);
+    })
+    .await;
+}
+
+/// The list is kept in memory, by two replicas here; whoever changes it, also a program that knows nothing of them.
+#[tokio::test]
+async fn every_replica_hears_of_a_changed_list() {
+    TestApp::run(async |app| {
+        let second = Replica::start(app, Clock::system()).await;
+        let readers = [app.anonymous(), app.at(&app.anonymous(), &second.url)];
+        let names = async |reader: &Persona| {
+            let skills = reader.get("/skills").await.expect(200);
+            skills
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|skill| skill["name"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        for reader in &readers {
+            assert!(names(reader).await.is_empty());
+        }
+        let changes = [
+            (
+                r#"INSERT INTO "Skill" ("name", "normalizedName", "type") VALUES ('Rust', 'rust', 'TECHNICAL')"#,
+                vec!["Rust"],
+            ),
+            (r#"UPDATE "Skill" SET "name" = 'Ferris'"#, vec!["Ferris"]),
+            (r#"DELETE FROM "Skill""#, vec![]),
+        ];
+        for (change, expected) in changes {
+            sqlx::query(change).execute(&app.pool).await.unwrap();
+            for reader in &readers {
+                eventually("the change is seen", async || names(reader).await == expected).await;
+            }
+        }
+        second.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_list_has_an_etag() {
+    TestApp::run(async |app| {
+        let anonymous = app.anonymous();
+        let first = anonymous.get("/skills").await;
+        let tag = first.headers["etag"].clone();
+        let again = anonymous.request(reqwest::Method::GET, "/skills").header("if-none-match", tag.clone());
+        let unchanged = anonymous.answer(again).await;
+        assert_eq!((unchanged.status, unchanged.text.as_str()), (304, ""));
+        let acme = app.user("acme", Role::Company).await;
+        let skill = json!({ "name": "Rust", "aliases": [], "type": "TECHNICAL" });
+        acme.post("/skills", skill).await.expect(201);
+        let again = anonymous.request(reqwest::Method::GET, "/skills").header("if-none-match", tag);
+        assert_eq!(anonymous.answer(again).await.expect(200)[0]["name"], "Rust");
     })
     .await;
 }

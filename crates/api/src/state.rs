@@ -17,7 +17,9 @@ use sqlx::PgPool;
 use crate::{
     announcements::Announcements,
     auth::{LoginLimiter, SessionStore},
+    listener::Listening,
     routes::upload::UploadMemory,
+    skill_cache::SkillCache,
 };
 
 /// Shared by all requests.
@@ -31,6 +33,9 @@ pub struct App {
     pub authentik: Authentik,
     pub oidc: Oidc,
     pub sessions: SessionStore,
+    pub skills: SkillCache,
+    /// Hears of what changes about the two.
+    pub listening: Listening,
     pub login_limits: LoginLimiter,
     pub stripe: Stripe,
     pub storage: Storage,
@@ -106,6 +111,8 @@ impl AppState {
             authentik,
             oidc,
             sessions: SessionStore::new(config.sessions.cache_capacity, config.sessions.revalidate_after),
+            skills: SkillCache::default(),
+            listening: Listening::default(),
             login_limits: LoginLimiter::new(&config.login_limits),
             stripe,
             storage,

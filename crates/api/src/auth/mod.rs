@@ -11,7 +11,6 @@ mod credentials;
 mod establish;
 mod failure;
 mod limits;
-mod listener;
 pub mod log_in;
 pub mod log_out;
 pub mod oidc;
@@ -21,6 +20,7 @@ mod store;
 use axum::http::request::Parts;
 use freehunt_domain::sessions::secrets;
 
+pub(crate) use self::store::Shared as KnownSessions;
 pub use self::{
     cookies::{SetCookies, socket_ticket_cookie},
     credentials::Credential,

@@ -4,7 +4,7 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -13,13 +13,11 @@ use std::{
 use freehunt_domain::ids::SessionId;
 use moka::{Expiry, future::Cache};
 use tokio::sync::Semaphore;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     check::{self, Checked},
     credentials::{Credential, INVALID_SESSION},
     failure::Failure,
-    listener,
 };
 use crate::{
     error::{ApiError, ApiResult},
@@ -39,17 +37,14 @@ pub struct SessionStore {
     /// Hashes of bearer tokens that the provider has confirmed lately.
     confirmed_tokens: Cache<Vec<u8>, ()>,
     pub(super) adoptions: Semaphore,
-    stop: CancellationToken,
-    _stop_on_drop: DropGuard,
 }
 
 /// What the listener's task changes.
-pub(super) struct Shared {
+pub(crate) struct Shared {
     sessions: Cache<Vec<u8>, Checked>,
     /// Hashes of Authentik's own cookies that it does not know.
     refused: Cache<Vec<u8>, ()>,
     is_listening: AtomicBool,
-    is_started: AtomicBool,
     /// Counts what was heard: a check that began before the last of it may have seen an old row.
     heard: AtomicU64,
 }
@@ -65,26 +60,22 @@ impl Expiry<Vec<u8>, Checked> for LifeOfEntry {
 impl SessionStore {
     /// `confirmed_for` is how long the provider's word on a bearer token counts.
     pub fn new(capacity: u64, confirmed_for: Duration) -> Self {
-        let stop = CancellationToken::new();
         let shared = Shared {
             sessions: Cache::builder().max_capacity(capacity).expire_after(LifeOfEntry).build(),
             refused: Cache::builder().max_capacity(capacity).time_to_live(REFUSAL_MEMORY).build(),
             is_listening: AtomicBool::new(false),
-            is_started: AtomicBool::new(false),
             heard: AtomicU64::new(0),
         };
         Self {
             shared: Arc::new(shared),
             confirmed_tokens: Cache::builder().max_capacity(capacity).time_to_live(confirmed_for).build(),
             adoptions: Semaphore::new(ADOPTIONS_AT_ONCE),
-            _stop_on_drop: stop.clone().drop_guard(),
-            stop,
         }
     }
 
     /// The live session of a cookie. Requests that come together share one check.
     pub(super) async fn find(&self, state: &AppState, credential: Credential, address: IpAddr) -> ApiResult<Session> {
-        self.ensure_listening(state);
+        state.listening.ensure(state);
         let key = credential.hash();
         if self.shared.refused.contains_key(&key) {
             return Err(ApiError::unauthorized(INVALID_SESSION));
@@ -132,13 +123,9 @@ impl SessionStore {
         self.shared.forget(|id| ids.contains(&id)).await;
     }
 
-    /// The listener begins with the first session, because commands that serve nothing make a state too.
-    fn ensure_listening(&self, state: &AppState) {
-        if !self.shared.is_started.swap(true, Ordering::AcqRel) {
-            let name = state.fan_out.application_name("freehunt-api");
-            let options = state.config.database.options.clone().application_name(&name);
-            tokio::spawn(listener::listen(options, Arc::downgrade(&self.shared), self.stop.clone()));
-        }
+    /// For the listener.
+    pub(crate) fn known(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.shared)
     }
 }
 
@@ -157,7 +144,7 @@ impl Shared {
     }
 
     /// A session ended or changed, on whichever replica.
-    pub(super) async fn hear(&self, id: Option<SessionId>) {
+    pub(crate) async fn hear(&self, id: Option<SessionId>) {
         match id {
             Some(id) => self.forget(|known| known == id).await,
             None => self.forget(|_| true).await,
@@ -165,13 +152,13 @@ impl Shared {
     }
 
     /// From now on entries are used; those of before may be out of date.
-    pub(super) async fn begin_listening(&self) {
+    pub(crate) async fn begin_listening(&self) {
         self.forget(|_| true).await;
         self.is_listening.store(true, Ordering::Release);
     }
 
     /// From now on every request looks at the database.
-    pub(super) async fn end_listening(&self) {
+    pub(crate) async fn end_listening(&self) {
         self.is_listening.store(false, Ordering::Release);
         self.forget(|_| true).await;
     }

@@ -3,7 +3,7 @@
 use axum::{
     body::{Body, to_bytes},
     extract::Request,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header, header::InvalidHeaderValue, response::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -19,8 +19,12 @@ pub async fn add_etag(request: Request, next: Next) -> Response {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
     let response = next.run(request).await;
-    if !is_read || response.status() != StatusCode::OK || response.headers().contains_key(header::ETAG) {
+    if !is_read || response.status() != StatusCode::OK {
         return response;
+    }
+    if let Some(tag) = response.headers().get(header::ETAG) {
+        let matches = if_none_match.as_ref().is_some_and(|known| is_match(known, tag));
+        return if matches { not_modified(response.into_parts().0) } else { response };
     }
     let known_size = http_body::Body::size_hint(response.body()).exact();
     if known_size.is_none_or(|size| size == 0 || size > LIMIT_BYTES as u64) {
@@ -31,19 +35,25 @@ pub async fn add_etag(request: Request, next: Next) -> Response {
         Ok(bytes) => bytes,
         Err(error) => return ApiError::internal(error).into_response(),
     };
-    let tag = weak_etag(&bytes);
-    let matches =
-        if_none_match.as_ref().and_then(|value| value.to_str().ok()).is_some_and(|known| is_listed(known, &tag));
-    if let Ok(value) = HeaderValue::from_str(&tag) {
-        parts.headers.insert(header::ETAG, value);
-    }
-    if matches {
-        parts.status = StatusCode::NOT_MODIFIED;
-        parts.headers.remove(header::CONTENT_TYPE);
-        parts.headers.remove(header::CONTENT_LENGTH);
-        return Response::from_parts(parts, Body::empty());
-    }
-    Response::from_parts(parts, Body::from(bytes))
+    let tag = match etag_of(&bytes) {
+        Ok(tag) => tag,
+        Err(error) => return ApiError::internal(error).into_response(),
+    };
+    let matches = if_none_match.as_ref().is_some_and(|known| is_match(known, &tag));
+    parts.headers.insert(header::ETAG, tag);
+    if matches { not_modified(parts) } else { Response::from_parts(parts, Body::from(bytes)) }
+}
+
+fn not_modified(mut parts: Parts) -> Response {
+    parts.status = StatusCode::NOT_MODIFIED;
+    parts.headers.remove(header::CONTENT_TYPE);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::empty())
+}
+
+/// For a body that is made once and sent often, with the tag as its header.
+pub fn etag_of(bytes: &[u8]) -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::from_str(&weak_etag(bytes))
 }
 
 /// `W/"<length in hex>-<first 27 characters of the SHA-1 in base64>"`; an identifier, not a protection.
@@ -52,7 +62,8 @@ fn weak_etag(bytes: &[u8]) -> String {
     format!("W/\"{:x}-{}\"", bytes.len(), &hash[..27])
 }
 
-fn is_listed(if_none_match: &str, tag: &str) -> bool {
+fn is_match(if_none_match: &HeaderValue, tag: &HeaderValue) -> bool {
+    let (Ok(if_none_match), Ok(tag)) = (if_none_match.to_str(), tag.to_str()) else { return false };
     let strong = |text: &str| text.trim().trim_start_matches("W/").to_owned();
     if_none_match.trim() == "*" || if_none_match.split(',').any(|known| strong(known) == strong(tag))
 }

@@ -1,6 +1,6 @@
 //! `/skills`: the shared list of skills.
 
-use axum::{extract::State, response::Json};
+use axum::{extract::State, response::Response};
 use freehunt_domain::{
     ids::SkillId,
     skills::{self, CreateSkillError, NewSkill, Skill, SkillType, queries},
@@ -55,15 +55,16 @@ pub async fn create_skill(
     ValidBody(body): ValidBody<CreateSkill>,
 ) -> ApiResult<Created<Skill>> {
     let skill = NewSkill { name: body.name, aliases: body.aliases, r#type: body.r#type };
-    Ok(Created(skills::create(&state.pool, session.user_id, &skill).await?))
+    let created = skills::create(&state.pool, session.user_id, &skill).await?;
+    state.skills.forget();
+    Ok(Created(created))
 }
 
 /// All skills, oldest first.
 #[utoipa::path(get, path = "/skills", tag = "skills",
     responses((status = 200, description = "All skills", body = Vec<Skill>)))]
-pub async fn list_skills(State(state): State<AppState>) -> ApiResult<Json<Vec<Skill>>> {
-    let mut connection = state.pool.acquire().await?;
-    Ok(Json(queries::list_skills(&mut connection).await?))
+pub async fn list_skills(State(state): State<AppState>) -> ApiResult<Response> {
+    Ok(state.skills.get(&state).await?.answer())
 }
 
 /// One skill; an empty body when there is none.

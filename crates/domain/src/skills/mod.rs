@@ -1,9 +1,11 @@
 //! Skills: the shared vocabulary of postings and profiles. Public to read; either role may add to it.
 
+mod catalog;
 mod create;
 mod model;
 pub mod queries;
 
+pub use catalog::{CHANNEL, SkillCatalog};
 pub use create::{CreateSkillError, NewSkill, create};
 pub(crate) use model::SkillRow;
 pub use model::{Skill, SkillType, normalize_name};
