@@ -51,7 +51,7 @@ pub(super) async fn accept(
         document_id: None,
         content: &welcome,
     };
-    messages::post(connection, message).await?;
+    messages::queries::insert_published(connection, message).await?;
     conversations::publish(connection, ChatEventKind::ConversationReady, &conversation).await?;
     Ok(project_id)
 }

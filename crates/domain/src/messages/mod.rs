@@ -8,5 +8,4 @@ mod send;
 
 pub use change::{ChangeMessageError, MessageChange, delete, edit};
 pub use model::{ContentError, MAXIMUM_CONTENT_CHARACTERS, Message, MessageContent};
-pub(crate) use send::post;
 pub use send::{IdempotencyKey, NewMessage, SendMessageError, send};

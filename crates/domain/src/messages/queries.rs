@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{Message, MessageContent};
 use crate::{
     Timestamp,
+    chat_events::ChatEventKind,
     ids::{ConversationId, DocumentId, MessageId, UserId},
 };
 
@@ -77,24 +78,47 @@ pub struct MessageRow<'a> {
     pub content: &'a str,
 }
 
-pub async fn insert_message(connection: &mut PgConnection, message: MessageRow<'_>) -> Result<Message, sqlx::Error> {
-    sqlx::query_as!(
-        Message,
-        r#"INSERT INTO "Message" ("id", "conversationId", "senderId", "receiverId", "documentId", "content")
-           VALUES ($1, $2, $3, $4, $5, $6)
-           RETURNING "id" AS "id: MessageId", "conversationId" AS "conversation_id: ConversationId",
-                     "senderId" AS "sender_id: UserId", "receiverId" AS "receiver_id: UserId",
-                     "documentId" AS "document_id: DocumentId", "timestamp" AS "timestamp: Timestamp", "content",
-                     "createdAt" AS "created_at: Timestamp", "updatedAt" AS "updated_at: Timestamp""#,
+/// Inserts the message, and the event that publishes it to both participants: one statement, which needs no transaction
+/// of its own.
+pub async fn insert_published(connection: &mut PgConnection, message: MessageRow<'_>) -> Result<Message, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"WITH message AS (
+               INSERT INTO "Message" ("id", "conversationId", "senderId", "receiverId", "documentId", "content")
+               VALUES ($1, $2, $3, $4, $5, $6)
+               RETURNING "id", "conversationId", "senderId", "receiverId", "documentId", "timestamp", "content",
+                         "createdAt", "updatedAt"),
+           event AS (
+               INSERT INTO chat_event (kind, conversation_id, message_id, recipients)
+               -- A legacy conversation may be one with oneself.
+               SELECT $7, "conversationId", "id", ARRAY(SELECT DISTINCT unnest(ARRAY["senderId", "receiverId"])) FROM message
+               RETURNING id)
+           SELECT m."id" AS "id: MessageId", m."conversationId" AS "conversation_id: ConversationId",
+                  m."senderId" AS "sender_id: UserId", m."receiverId" AS "receiver_id: UserId",
+                  m."documentId" AS "document_id: DocumentId", m."timestamp" AS "timestamp: Timestamp", m."content",
+                  m."createdAt" AS "created_at: Timestamp", m."updatedAt" AS "updated_at: Timestamp",
+                  pg_notify('freehunt_chat', event.id::text) AS "notified: ()"
+           FROM message m, event"#,
         message.id.0,
         message.conversation_id.0,
         message.sender_id.0,
         message.receiver_id.0,
         message.document_id.map(|id| id.0),
         message.content,
+        ChatEventKind::NewMessage.name(),
     )
     .fetch_one(connection)
-    .await
+    .await?;
+    Ok(Message {
+        id: row.id,
+        conversation_id: row.conversation_id,
+        sender_id: row.sender_id,
+        receiver_id: row.receiver_id,
+        document_id: row.document_id,
+        timestamp: row.timestamp,
+        content: row.content,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    })
 }
 
 /// Changes the content, and the document when one is given.

@@ -1,6 +1,6 @@
 //! Sending a message: the row, its event and its notification are one transaction.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
@@ -8,7 +8,6 @@ use super::{
     queries::{self, MessageRow},
 };
 use crate::{
-    chat_events::{self, ChatEventKind},
     conversations,
     ids::{ConversationId, DocumentId, MessageId},
     policy::{self, Actor},
@@ -51,17 +50,13 @@ pub enum SendMessageError {
 
 /// Sends in the name of `actor` to the other participant.
 pub async fn send(pool: &PgPool, actor: Actor, message: &NewMessage) -> Result<Message, SendMessageError> {
-    let mut transaction = pool.begin().await?;
-    let facts = conversations::queries::find_conversation_facts(&mut transaction, message.conversation_id)
+    let mut connection = pool.acquire().await?;
+    // The participants of a conversation never change, so this may be read before the transaction.
+    let facts = conversations::queries::find_conversation_facts(&mut connection, message.conversation_id)
         .await?
         .filter(|facts| policy::take_part(actor, facts).is_allowed())
         .ok_or(SendMessageError::NoConversation)?;
     let partner = facts.partner_of(actor.user_id).ok_or(SendMessageError::NoConversation)?;
-    if let Some(document) = message.document_id
-        && !queries::owns_document(&mut transaction, actor.user_id, document).await?
-    {
-        return Err(SendMessageError::NoDocument);
-    }
     let row = MessageRow {
         id: MessageId(Uuid::new_v4()),
         conversation_id: message.conversation_id,
@@ -70,6 +65,25 @@ pub async fn send(pool: &PgPool, actor: Actor, message: &NewMessage) -> Result<M
         document_id: message.document_id,
         content: message.content.as_str(),
     };
+    if message.document_id.is_none() && message.idempotency_key.is_none() {
+        return Ok(queries::insert_published(&mut connection, row).await?);
+    }
+    send_with_conditions(&mut connection, message, row).await
+}
+
+/// A document has to be the sender's own, and a key decides whether this is the first request: both in one transaction
+/// with the message.
+async fn send_with_conditions(
+    connection: &mut PgConnection,
+    message: &NewMessage,
+    row: MessageRow<'_>,
+) -> Result<Message, SendMessageError> {
+    let mut transaction = connection.begin().await?;
+    if let Some(document) = row.document_id
+        && !queries::owns_document(&mut transaction, row.sender_id, document).await?
+    {
+        return Err(SendMessageError::NoDocument);
+    }
     if let Some(IdempotencyKey(key)) = &message.idempotency_key
         && !queries::claim_key(&mut transaction, row.sender_id, row.conversation_id, key, row.id).await?
         && let Some(first) =
@@ -77,18 +91,9 @@ pub async fn send(pool: &PgPool, actor: Actor, message: &NewMessage) -> Result<M
     {
         return Ok(first);
     }
-    let sent = post(&mut transaction, row).await?;
+    let sent = queries::insert_published(&mut transaction, row).await?;
     transaction.commit().await?;
     Ok(sent)
-}
-
-/// Inserts the message and publishes it to both participants, in the caller's transaction.
-pub(crate) async fn post(connection: &mut PgConnection, row: MessageRow<'_>) -> Result<Message, sqlx::Error> {
-    let message = queries::insert_message(connection, row).await?;
-    let recipients = [message.sender_id, message.receiver_id];
-    chat_events::publish(connection, ChatEventKind::NewMessage, message.conversation_id, Some(message.id), &recipients)
-        .await?;
-    Ok(message)
 }
 
 #[cfg(test)]
