@@ -202,8 +202,10 @@ pub async fn get_me(
         Err(error) if error.status() == StatusCode::UNAUTHORIZED => return Err(nobody()),
         session => session?,
     };
+    let skills = state.skills.get(&state).await?;
     let mut connection = state.pool.acquire().await?;
-    let account = find_account(&mut connection, session.user_id).await?.ok_or_else(nobody)?;
+    let account = find_account(&mut connection, &skills.catalog, session.user_id).await?.ok_or_else(nobody)?;
+    drop(connection);
     let cookies = Credential::of(&headers, state.config.frontend.secure_cookies)
         .ok()
         .and_then(|credential| socket_ticket_cookie(&state, &credential))

@@ -1,20 +1,17 @@
-//! Candidates with their profiles and postings, in a fixed number of statements.
-
-use std::collections::HashMap;
+//! Candidates with their profiles and postings, in one statement.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Candidate, queries};
+use super::{Candidate, CandidateStatus};
 use crate::{
-    companies::{self, Company},
-    conversations,
-    freelances::{self, Freelance},
-    grouping::{by_key, distinct},
-    ids::{CompanyId, FreelanceId},
-    job_postings::{self, JobPosting},
-    skills::{self, Skill},
-    users::User,
+    Timestamp,
+    companies::Company,
+    freelances::Freelance,
+    ids::{CandidateId, CompanyId, FreelanceId, JobPostingId, UserId},
+    job_postings::{JobPosting, JobPostingLocation, JobPostingStatus},
+    skills::{Skill, SkillCatalog},
+    users::{Role, User},
 };
 
 /// A freelance as the company that is applied to sees one.
@@ -34,55 +31,140 @@ pub struct CandidateDetails {
     pub company: Company,
 }
 
+/// A statement that yields candidates k with their profile f and user u, posting p and company c.
+macro_rules! select_details {
+    ($rest:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query!(
+            r#"SELECT k."id" AS "id: CandidateId", k."status" AS "status: CandidateStatus",
+                      k."createdAt" AS "created_at: Timestamp", k."updatedAt" AS "updated_at: Timestamp",
+                      f."id" AS "freelance_id: FreelanceId", f."firstName" AS first_name, f."lastName" AS last_name,
+                      f."jobTitle" AS job_title, f."averageDailyRate" AS average_daily_rate, f."seniority", f."location",
+                      f."stripeAccountId" AS stripe_account_id, f."createdAt" AS "freelance_created_at: Timestamp",
+                      f."updatedAt" AS "freelance_updated_at: Timestamp",
+                      ARRAY(SELECT link."B" FROM "_FreelanceToSkill" link WHERE link."A" = f."id") AS "skill_ids!",
+                      u."id" AS "user_id: UserId", u."email", u."username", u."role" AS "role: Role",
+                      u."createdAt" AS "user_created_at: Timestamp", u."updatedAt" AS "user_updated_at: Timestamp",
+                      p."id" AS "posting_id: JobPostingId", p."title", p."description" AS posting_description,
+                      p."location" AS "posting_location: JobPostingLocation", p."isPromoted" AS is_promoted,
+                      p."averageDailyRate" AS posting_daily_rate, p."seniority" AS posting_seniority,
+                      p."totalAmount" AS total_amount, p."status" AS "posting_status: JobPostingStatus",
+                      p."stripeSessionId" AS stripe_session_id, p."stripeRefundId" AS stripe_refund_id,
+                      p."canceledAt" AS "canceled_at: Timestamp", p."cancelReason" AS cancel_reason,
+                      p."createdAt" AS "posting_created_at: Timestamp", p."updatedAt" AS "posting_updated_at: Timestamp",
+                      c."id" AS "company_id: CompanyId", c."userId" AS "company_user_id: UserId",
+                      c."name" AS company_name, c."description" AS company_description, c."address", c."siren",
+                      c."createdAt" AS "company_created_at: Timestamp", c."updatedAt" AS "company_updated_at: Timestamp"
+               FROM "Candidate" k
+                    JOIN "Freelance" f ON f."id" = k."freelanceId"
+                    JOIN "User" u ON u."id" = f."userId"
+                    JOIN "JobPosting" p ON p."id" = k."jobPostingId"
+                    JOIN "Company" c ON c."id" = p."companyId" "# + $rest,
+            $($argument),*
+        )
+    };
+}
+
+/// The candidate of a row of [`select_details`], without the skills.
+macro_rules! details_of {
+    ($row:ident) => {
+        CandidateDetails {
+            candidate: Candidate {
+                id: $row.id,
+                job_posting_id: $row.posting_id,
+                freelance_id: $row.freelance_id,
+                status: $row.status,
+                created_at: $row.created_at,
+                updated_at: $row.updated_at,
+            },
+            applicant: Applicant {
+                freelance: Freelance {
+                    id: $row.freelance_id,
+                    user_id: $row.user_id,
+                    first_name: $row.first_name,
+                    last_name: $row.last_name,
+                    job_title: $row.job_title,
+                    average_daily_rate: $row.average_daily_rate,
+                    seniority: $row.seniority,
+                    location: $row.location,
+                    stripe_account_id: $row.stripe_account_id,
+                    created_at: $row.freelance_created_at,
+                    updated_at: $row.freelance_updated_at,
+                },
+                user: User {
+                    id: $row.user_id,
+                    email: $row.email,
+                    username: $row.username,
+                    role: $row.role,
+                    created_at: $row.user_created_at,
+                    updated_at: $row.user_updated_at,
+                },
+                skills: Vec::new(),
+            },
+            job_posting: JobPosting {
+                id: $row.posting_id,
+                company_id: $row.company_id,
+                title: $row.title,
+                description: $row.posting_description,
+                location: $row.posting_location,
+                is_promoted: $row.is_promoted,
+                average_daily_rate: $row.posting_daily_rate,
+                seniority: $row.posting_seniority,
+                total_amount: $row.total_amount,
+                status: $row.posting_status,
+                stripe_session_id: $row.stripe_session_id,
+                stripe_refund_id: $row.stripe_refund_id,
+                canceled_at: $row.canceled_at,
+                cancel_reason: $row.cancel_reason,
+                created_at: $row.posting_created_at,
+                updated_at: $row.posting_updated_at,
+            },
+            company: Company {
+                id: $row.company_id,
+                user_id: $row.company_user_id,
+                name: $row.company_name,
+                description: $row.company_description,
+                address: $row.address,
+                siren: $row.siren,
+                created_at: $row.company_created_at,
+                updated_at: $row.company_updated_at,
+            },
+        }
+    };
+}
+
 /// The candidates of all postings of a company, newest first.
 pub async fn list_details_of_company(
     connection: &mut PgConnection,
+    catalog: &SkillCatalog,
     company: CompanyId,
 ) -> Result<Vec<CandidateDetails>, sqlx::Error> {
-    let candidates = queries::list_candidates_of_company(connection, company).await?;
-    load_details(connection, candidates).await
+    let rows = select_details!(r#"WHERE p."companyId" = $1 ORDER BY k."createdAt" DESC, k."id""#, company.0)
+        .fetch_all(&mut *connection)
+        .await?;
+    let found = rows.into_iter().map(|mut row| (std::mem::take(&mut row.skill_ids), details_of!(row)));
+    add_skills(connection, catalog, found.collect()).await
 }
 
-/// Loads what belongs to `candidates`, in their order.
-pub async fn load_details(
+pub async fn find_details(
     connection: &mut PgConnection,
-    candidates: Vec<Candidate>,
+    catalog: &SkillCatalog,
+    id: CandidateId,
+) -> Result<Option<CandidateDetails>, sqlx::Error> {
+    let row = select_details!(r#"WHERE k."id" = $1"#, id.0).fetch_optional(&mut *connection).await?;
+    let found = row.into_iter().map(|mut row| (std::mem::take(&mut row.skill_ids), details_of!(row)));
+    Ok(add_skills(connection, catalog, found.collect()).await?.pop())
+}
+
+async fn add_skills(
+    connection: &mut PgConnection,
+    catalog: &SkillCatalog,
+    found: Vec<(Vec<Uuid>, CandidateDetails)>,
 ) -> Result<Vec<CandidateDetails>, sqlx::Error> {
-    let freelance_ids = distinct(candidates.iter().map(|candidate| candidate.freelance_id.0));
-    let posting_ids = distinct(candidates.iter().map(|candidate| candidate.job_posting_id.0));
-    let applicants = load_applicants(connection, &freelance_ids).await?;
-    let postings = job_postings::queries::list_job_postings_by_ids(connection, &posting_ids).await?;
-    let postings = by_key(postings, |posting| posting.id);
-    let company_ids = distinct(postings.values().map(|posting| posting.company_id.0));
-    let companies = companies::queries::list_companies_by_id(connection, &company_ids).await?;
-    let companies = by_key(companies, |company| company.id);
-    candidates
-        .into_iter()
-        .map(|candidate| {
-            let job_posting = postings.get(&candidate.job_posting_id).cloned().ok_or(sqlx::Error::RowNotFound)?;
-            Ok(CandidateDetails {
-                applicant: applicants.get(&candidate.freelance_id).cloned().ok_or(sqlx::Error::RowNotFound)?,
-                company: companies.get(&job_posting.company_id).cloned().ok_or(sqlx::Error::RowNotFound)?,
-                job_posting,
-                candidate,
-            })
-        })
-        .collect()
-}
-
-/// The profiles with these ids, each with its user and skills.
-pub async fn load_applicants(
-    connection: &mut PgConnection,
-    freelance_ids: &[Uuid],
-) -> Result<HashMap<FreelanceId, Applicant>, sqlx::Error> {
-    let freelances = freelances::queries::list_freelances_by_id(connection, freelance_ids).await?;
-    let user_ids = distinct(freelances.iter().map(|freelance| freelance.user_id.0));
-    let users = by_key(conversations::queries::list_users_by_id(connection, &user_ids).await?, |user| user.id);
-    let skills = skills::queries::list_freelance_skills(connection, freelance_ids).await?;
-    let applicants = freelances.into_iter().filter_map(|freelance| {
-        let user = users.get(&freelance.user_id).cloned()?;
-        let skills = skills::queries::skills_of(&skills, freelance.id.0);
-        Some((freelance.id, Applicant { freelance, user, skills }))
-    });
-    Ok(applicants.collect())
+    let (ids, mut details): (Vec<Vec<Uuid>>, Vec<CandidateDetails>) = found.into_iter().unzip();
+    let lists: Vec<&[Uuid]> = ids.iter().map(Vec::as_slice).collect();
+    let skills = catalog.find_each(connection, &lists).await?;
+    for (details, skills) in details.iter_mut().zip(skills) {
+        details.applicant.skills = skills;
+    }
+    Ok(details)
 }

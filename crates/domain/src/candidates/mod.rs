@@ -11,6 +11,6 @@ mod withdraw;
 
 pub use apply::{ApplyError, NewCandidate, apply};
 pub use decide::{DecideError, Decided, Decision, decide};
-pub use load::{Applicant, CandidateDetails, list_details_of_company, load_applicants, load_details};
+pub use load::{Applicant, CandidateDetails, find_details, list_details_of_company};
 pub use model::{Candidate, CandidateStatus};
 pub use withdraw::{WithdrawError, withdraw};

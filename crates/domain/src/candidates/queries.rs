@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::{Candidate, CandidateStatus};
 use crate::{
     Timestamp,
-    ids::{CandidateId, CompanyId, FreelanceId, JobPostingId, UserId},
+    ids::{CandidateId, FreelanceId, JobPostingId, UserId},
     policy::CandidateFacts,
 };
 
@@ -58,20 +58,6 @@ pub async fn find_candidate_of_freelance(
         job_posting.0,
     )
     .fetch_optional(connection)
-    .await
-}
-
-/// The candidates of all postings of a company, newest first.
-pub async fn list_candidates_of_company(
-    connection: &mut PgConnection,
-    company: CompanyId,
-) -> Result<Vec<Candidate>, sqlx::Error> {
-    select_candidates!(
-        r#"JOIN "JobPosting" p ON p."id" = k."jobPostingId"
-           WHERE p."companyId" = $1 ORDER BY k."createdAt" DESC, k."id""#,
-        company.0,
-    )
-    .fetch_all(connection)
     .await
 }
 

@@ -10,24 +10,36 @@ use crate::{
     grouping::grouped,
     ids::{ConversationId, UserId},
     messages,
-    projects::{self, Project},
+    policy::ConversationFacts,
+    projects::Project,
 };
 
-/// Three statements, however many conversations there are.
+/// Two statements, however many conversations there are.
 pub async fn list_details_of_user(
     connection: &mut PgConnection,
     user: UserId,
 ) -> Result<Vec<ConversationDetails>, sqlx::Error> {
-    let conversations = queries::list_conversations_of_user(connection, user).await?;
-    add_details(connection, conversations).await
+    let conversations = queries::list_with_projects_of_user(connection, user).await?;
+    add_messages(connection, conversations).await
 }
 
+/// Two statements.
 pub async fn find_details(
     connection: &mut PgConnection,
     id: ConversationId,
 ) -> Result<Option<ConversationDetails>, sqlx::Error> {
-    let found = queries::find_conversation(connection, id).await?;
-    Ok(add_details(connection, found.into_iter().collect()).await?.pop())
+    find_readable(connection, id, |_| true).await
+}
+
+/// As [`find_details`], unless `may_read` says no; then the messages are not read.
+pub async fn find_readable(
+    connection: &mut PgConnection,
+    id: ConversationId,
+    may_read: impl FnOnce(&ConversationFacts) -> bool + Send,
+) -> Result<Option<ConversationDetails>, sqlx::Error> {
+    let found = queries::find_with_project(connection, id).await?;
+    let readable = found.filter(|(conversation, _)| may_read(&conversation.facts()));
+    Ok(add_messages(connection, readable.into_iter().collect()).await?.pop())
 }
 
 /// The payload of `conversationReady`; `None` when the conversation is gone.
@@ -45,24 +57,21 @@ pub async fn find_ready(
     })
 }
 
-async fn add_details(
+async fn add_messages(
     connection: &mut PgConnection,
-    conversations: Vec<Conversation>,
+    conversations: Vec<(Conversation, Option<Project>)>,
 ) -> Result<Vec<ConversationDetails>, sqlx::Error> {
-    let ids: Vec<Uuid> = conversations.iter().map(|conversation| conversation.id.0).collect();
+    if conversations.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = conversations.iter().map(|(conversation, _)| conversation.id.0).collect();
     let messages = messages::queries::list_messages_of_conversations(connection, &ids).await?;
     let mut messages = grouped(messages, |message| message.conversation_id);
-    let mut projects: HashMap<ConversationId, Project> =
-        projects::queries::list_projects_of_conversations(connection, &ids)
-            .await?
-            .into_iter()
-            .filter_map(|project| Some((project.conversation_id?, project)))
-            .collect();
     Ok(conversations
         .into_iter()
-        .map(|conversation| ConversationDetails {
+        .map(|(conversation, project)| ConversationDetails {
             messages: messages.remove(&conversation.id).unwrap_or_default(),
-            project: projects.remove(&conversation.id),
+            project,
             conversation,
         })
         .collect())

@@ -7,5 +7,5 @@ pub mod queries;
 
 pub(crate) use begin::publish;
 pub use begin::{BeginConversationError, NewConversation, create, find_or_create};
-pub use load::{find_details, find_ready, list_details_of_user};
+pub use load::{find_details, find_readable, find_ready, list_details_of_user};
 pub use model::{Conversation, ConversationDetails, ConversationReady, Participant};

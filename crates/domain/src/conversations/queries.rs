@@ -6,8 +6,9 @@ use uuid::Uuid;
 use super::Conversation;
 use crate::{
     Timestamp,
-    ids::{ConversationId, ProjectId, UserId},
+    ids::{CompanyId, ConversationId, FreelanceId, JobPostingId, ProjectId, UserId},
     policy::ConversationFacts,
+    projects::{Project, ProjectStatus},
     users::{Role, User},
 };
 
@@ -32,6 +33,112 @@ pub async fn find_conversation(
     select_conversations!(r#"WHERE c."id" = $1"#, id.0).fetch_optional(connection).await
 }
 
+/// A statement that yields conversations c with the project whose two parties talk in each. (The original let anybody
+/// link a conversation to any project; such a project is left out.)
+macro_rules! select_with_projects {
+    ($rest:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query!(
+            r#"SELECT c."id" AS "id: ConversationId", c."senderId" AS "sender_id: UserId",
+                      c."receiverId" AS "receiver_id: UserId", c."createdAt" AS "created_at: Timestamp",
+                      c."updatedAt" AS "updated_at: Timestamp",
+                      p."id" AS "project_id?: ProjectId", p."name" AS "name?", p."description" AS "description?",
+                      p."amount" AS "amount?", p."startDate" AS "start_date?: Timestamp",
+                      p."endDate" AS "end_date?: Timestamp", p."status" AS "status?: ProjectStatus",
+                      p."jobPostingId" AS "job_posting_id?: JobPostingId", p."freelanceId" AS "freelance_id?: FreelanceId",
+                      p."companyId" AS "company_id?: CompanyId", p."createdAt" AS "project_created_at?: Timestamp",
+                      p."updatedAt" AS "project_updated_at?: Timestamp"
+               FROM "Conversation" c
+               LEFT JOIN ("Project" p
+                          JOIN "JobPosting" j ON j."id" = p."jobPostingId"
+                          JOIN "Company" m ON m."id" = coalesce(p."companyId", j."companyId")
+                          JOIN "Freelance" f ON f."id" = p."freelanceId")
+                   ON p."conversationId" = c."id" AND c."senderId" IN (m."userId", f."userId")
+                      AND c."receiverId" IN (m."userId", f."userId") "# + $rest,
+            $($argument),*
+        )
+    };
+}
+
+/// The conversation of a row of [`select_with_projects`], and its project.
+macro_rules! with_project {
+    ($row:ident) => {{
+        let conversation = Conversation {
+            id: $row.id,
+            sender_id: $row.sender_id,
+            receiver_id: $row.receiver_id,
+            created_at: $row.created_at,
+            updated_at: $row.updated_at,
+        };
+        // The join gives either the whole row of a project or none of it, so the defaults never show.
+        let project =
+            $row.project_id.zip($row.job_posting_id).zip($row.status).map(|((id, job_posting_id), status)| Project {
+                id,
+                name: $row.name.unwrap_or_default(),
+                description: $row.description.unwrap_or_default(),
+                amount: $row.amount.unwrap_or_default(),
+                start_date: $row.start_date.unwrap_or($row.created_at),
+                end_date: $row.end_date,
+                status,
+                job_posting_id,
+                freelance_id: $row.freelance_id,
+                company_id: $row.company_id,
+                conversation_id: Some($row.id),
+                created_at: $row.project_created_at.unwrap_or($row.created_at),
+                updated_at: $row.project_updated_at.unwrap_or($row.created_at),
+            });
+        (conversation, project)
+    }};
+}
+
+pub async fn find_with_project(
+    connection: &mut PgConnection,
+    id: ConversationId,
+) -> Result<Option<(Conversation, Option<Project>)>, sqlx::Error> {
+    let row = select_with_projects!(r#"WHERE c."id" = $1"#, id.0).fetch_optional(connection).await?;
+    Ok(row.map(|row| with_project!(row)))
+}
+
+/// All conversations the user takes part in, oldest first.
+pub async fn list_with_projects_of_user(
+    connection: &mut PgConnection,
+    user: UserId,
+) -> Result<Vec<(Conversation, Option<Project>)>, sqlx::Error> {
+    let rows = select_with_projects!(
+        r#"WHERE c."senderId" = $1 OR c."receiverId" = $1 ORDER BY c."createdAt", c."id""#,
+        user.0
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| with_project!(row)).collect())
+}
+
+/// What the policy asks about a conversation, with the users it names.
+pub async fn find_people(
+    connection: &mut PgConnection,
+    id: ConversationId,
+) -> Result<Option<(ConversationFacts, Vec<User>)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT c."senderId" AS "sender: UserId", c."receiverId" AS "receiver: UserId",
+                  u."id" AS "id: UserId", u."email", u."username", u."role" AS "role: Role",
+                  u."createdAt" AS "created_at: Timestamp", u."updatedAt" AS "updated_at: Timestamp"
+           FROM "Conversation" c JOIN "User" u ON u."id" IN (c."senderId", c."receiverId") WHERE c."id" = $1"#,
+        id.0,
+    )
+    .fetch_all(connection)
+    .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let facts = ConversationFacts { sender: first.sender, receiver: first.receiver };
+    let users = rows.into_iter().map(|row| User {
+        id: row.id,
+        email: row.email,
+        username: row.username,
+        role: row.role,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    });
+    Ok(Some((facts, users.collect())))
+}
+
 /// What the policy asks about a conversation.
 pub async fn find_conversation_facts(
     connection: &mut PgConnection,
@@ -44,16 +151,6 @@ pub async fn find_conversation_facts(
     )
     .fetch_optional(connection)
     .await
-}
-
-/// All conversations the user takes part in, oldest first.
-pub async fn list_conversations_of_user(
-    connection: &mut PgConnection,
-    user: UserId,
-) -> Result<Vec<Conversation>, sqlx::Error> {
-    select_conversations!(r#"WHERE c."senderId" = $1 OR c."receiverId" = $1 ORDER BY c."createdAt", c."id""#, user.0)
-        .fetch_all(connection)
-        .await
 }
 
 /// The conversations with these ids, in no order.

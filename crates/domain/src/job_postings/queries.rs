@@ -3,11 +3,15 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::model::{JobPosting, JobPostingLocation, JobPostingStatus, PaymentState};
+use super::{
+    model::{JobPosting, JobPostingLocation, JobPostingStatus, PaymentState},
+    relations::PostingCompany,
+};
 use crate::{
     Timestamp,
     ids::{CompanyId, JobPostingId, PaymentSessionId, ProjectId, UserId},
     policy::JobPostingFacts,
+    users::{Role, User},
 };
 
 /// A `SELECT` of whole rows of "JobPosting" p; the tail begins after `FROM "JobPosting" p`.
@@ -85,33 +89,109 @@ pub async fn list_published_job_postings(
         .await
 }
 
+/// The posting of a row that has all its columns.
+macro_rules! job_posting_of {
+    ($row:ident) => {
+        JobPosting {
+            id: $row.id,
+            company_id: $row.company_id,
+            title: $row.title,
+            description: $row.description,
+            location: $row.location,
+            is_promoted: $row.is_promoted,
+            average_daily_rate: $row.average_daily_rate,
+            seniority: $row.seniority,
+            total_amount: $row.total_amount,
+            status: $row.status,
+            stripe_session_id: $row.stripe_session_id,
+            stripe_refund_id: $row.stripe_refund_id,
+            canceled_at: $row.canceled_at,
+            cancel_reason: $row.cancel_reason,
+            created_at: $row.created_at,
+            updated_at: $row.updated_at,
+        }
+    };
+}
+
 /// The row and what it is to `actor`.
 pub async fn find_facts(
     connection: &mut PgConnection,
     id: JobPostingId,
     actor: Option<UserId>,
 ) -> Result<Option<(JobPosting, JobPostingFacts)>, sqlx::Error> {
-    let Some(posting) = find_job_posting(connection, id).await? else { return Ok(None) };
-    let facts = sqlx::query!(
-        r#"SELECT c."userId" AS "owner: UserId",
-                  EXISTS (SELECT FROM "Candidate" k JOIN "Freelance" f ON f."id" = k."freelanceId"
-                          WHERE k."jobPostingId" = $1 AND f."userId" = $3) AS "is_applicant!",
-                  EXISTS (SELECT FROM "Project" r JOIN "Freelance" f ON f."id" = r."freelanceId"
-                          WHERE r."jobPostingId" = $1 AND f."userId" = $3) AS "is_project_freelance!"
-           FROM "Company" c WHERE c."id" = $2"#,
+    let found = find_with_company(connection, id, actor).await?;
+    Ok(found.map(|found| (found.posting, found.facts)))
+}
+
+/// A posting with its company and the ids of its skills, and what it is to somebody.
+#[derive(Clone, Debug)]
+pub struct PostingWithCompany {
+    pub posting: JobPosting,
+    pub company: PostingCompany,
+    pub skill_ids: Vec<Uuid>,
+    pub facts: JobPostingFacts,
+}
+
+pub async fn find_with_company(
+    connection: &mut PgConnection,
+    id: JobPostingId,
+    actor: Option<UserId>,
+) -> Result<Option<PostingWithCompany>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT p."id" AS "id: JobPostingId", p."companyId" AS "company_id: CompanyId", p."title", p."description",
+                  p."location" AS "location: JobPostingLocation", p."isPromoted" AS is_promoted,
+                  p."averageDailyRate" AS average_daily_rate, p."seniority", p."totalAmount" AS total_amount,
+                  p."status" AS "status: JobPostingStatus", p."stripeSessionId" AS stripe_session_id,
+                  p."stripeRefundId" AS stripe_refund_id, p."canceledAt" AS "canceled_at: Timestamp",
+                  p."cancelReason" AS cancel_reason, p."createdAt" AS "created_at: Timestamp",
+                  p."updatedAt" AS "updated_at: Timestamp",
+                  c."name" AS company_name, c."description" AS company_description, c."address", c."siren",
+                  c."createdAt" AS "company_created_at: Timestamp", c."updatedAt" AS "company_updated_at: Timestamp",
+                  u."id" AS "user_id: UserId", u."email", u."username", u."role" AS "role: Role",
+                  u."createdAt" AS "user_created_at: Timestamp", u."updatedAt" AS "user_updated_at: Timestamp",
+                  ARRAY(SELECT link."B" FROM "_JobPostingToSkill" link WHERE link."A" = p."id") AS "skill_ids!",
+                  $2::uuid IS NOT NULL
+                      AND EXISTS (SELECT FROM "Candidate" k JOIN "Freelance" f ON f."id" = k."freelanceId"
+                                  WHERE k."jobPostingId" = p."id" AND f."userId" = $2) AS "is_applicant!",
+                  $2::uuid IS NOT NULL
+                      AND EXISTS (SELECT FROM "Project" r JOIN "Freelance" f ON f."id" = r."freelanceId"
+                                  WHERE r."jobPostingId" = p."id" AND f."userId" = $2) AS "is_project_freelance!"
+           FROM "JobPosting" p
+                JOIN "Company" c ON c."id" = p."companyId"
+                JOIN "User" u ON u."id" = c."userId"
+           WHERE p."id" = $1"#,
         id.0,
-        posting.company_id.0,
         actor.map(|actor| actor.0),
     )
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?;
-    let facts = JobPostingFacts {
-        owner: facts.owner,
-        is_published: posting.status == JobPostingStatus::Published,
-        is_applicant: facts.is_applicant,
-        is_project_freelance: facts.is_project_freelance,
-    };
-    Ok(Some((posting, facts)))
+    Ok(row.map(|row| PostingWithCompany {
+        facts: JobPostingFacts {
+            owner: row.user_id,
+            is_published: row.status == JobPostingStatus::Published,
+            is_applicant: row.is_applicant,
+            is_project_freelance: row.is_project_freelance,
+        },
+        company: PostingCompany {
+            id: row.company_id,
+            name: row.company_name,
+            description: row.company_description,
+            address: row.address,
+            siren: row.siren,
+            created_at: row.company_created_at,
+            updated_at: row.company_updated_at,
+            user: User {
+                id: row.user_id,
+                email: row.email,
+                username: row.username,
+                role: row.role,
+                created_at: row.user_created_at,
+                updated_at: row.user_updated_at,
+            },
+        },
+        skill_ids: row.skill_ids,
+        posting: job_posting_of!(row),
+    }))
 }
 
 /// The company a user with that role has filled in, if any.

@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::model::JobPosting;
+use super::{model::JobPosting, queries::PostingWithCompany};
 use crate::{
     Timestamp,
     checkpoints::{self, Checkpoint},
     grouping::{distinct, grouped},
     ids::{CandidateId, CompanyId, FreelanceId, JobPostingId, UserId},
-    skills::{self, Skill},
+    skills::{self, Skill, SkillCatalog},
     users::{Role, User},
 };
 
@@ -50,6 +50,22 @@ pub struct PostingCandidate {
     pub status: String,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl PostingWithCompany {
+    /// With what else is shown: one statement.
+    pub async fn load(
+        self,
+        connection: &mut PgConnection,
+        catalog: &SkillCatalog,
+    ) -> Result<JobPostingWithRelations, sqlx::Error> {
+        Ok(JobPostingWithRelations {
+            skills: catalog.find(connection, &self.skill_ids).await?,
+            checkpoints: checkpoints::queries::list_checkpoints(connection, self.posting.id).await?,
+            company: self.company,
+            posting: self.posting,
+        })
+    }
 }
 
 /// Loads the relations of `postings`, in their order.

@@ -4,5 +4,5 @@ mod load;
 mod model;
 pub mod queries;
 
-pub use load::{ProjectDetails, list_details_of_user, load_details};
+pub use load::{ProjectDetails, find_details, list_details_of_user};
 pub use model::{Project, ProjectStatus};

@@ -1,7 +1,6 @@
 //! Statements on "Project".
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::{Project, ProjectStatus};
 use crate::{
@@ -27,10 +26,6 @@ macro_rules! select_projects {
     };
 }
 
-pub async fn find_project(connection: &mut PgConnection, id: ProjectId) -> Result<Option<Project>, sqlx::Error> {
-    select_projects!(r#"WHERE p."id" = $1"#, id.0).fetch_optional(connection).await
-}
-
 /// Holds the project until the transaction ends; lock its posting first where both are needed.
 pub async fn lock_project(connection: &mut PgConnection, id: ProjectId) -> Result<Option<Project>, sqlx::Error> {
     select_projects!(r#"WHERE p."id" = $1 FOR UPDATE"#, id.0).fetch_optional(connection).await
@@ -52,38 +47,6 @@ pub async fn find_project_facts(
         id.0,
     )
     .fetch_optional(connection)
-    .await
-}
-
-/// The projects the user is a party of, newest first.
-pub async fn list_projects_of_user(connection: &mut PgConnection, user: UserId) -> Result<Vec<Project>, sqlx::Error> {
-    select_projects!(
-        r#"JOIN "JobPosting" j ON j."id" = p."jobPostingId"
-           LEFT JOIN "Company" c ON c."id" = coalesce(p."companyId", j."companyId")
-           LEFT JOIN "Freelance" f ON f."id" = p."freelanceId"
-           WHERE c."userId" = $1 OR f."userId" = $1 ORDER BY p."createdAt" DESC, p."id""#,
-        user.0,
-    )
-    .fetch_all(connection)
-    .await
-}
-
-/// The projects of these conversations whose two parties are the conversation's participants. (The original let
-/// anybody link a conversation to any project.)
-pub async fn list_projects_of_conversations(
-    connection: &mut PgConnection,
-    conversations: &[Uuid],
-) -> Result<Vec<Project>, sqlx::Error> {
-    select_projects!(
-        r#"JOIN "Conversation" v ON v."id" = p."conversationId"
-           JOIN "JobPosting" j ON j."id" = p."jobPostingId"
-           JOIN "Company" c ON c."id" = coalesce(p."companyId", j."companyId")
-           JOIN "Freelance" f ON f."id" = p."freelanceId"
-           WHERE v."id" = ANY($1) AND v."senderId" IN (c."userId", f."userId")
-             AND v."receiverId" IN (c."userId", f."userId")"#,
-        conversations,
-    )
-    .fetch_all(connection)
     .await
 }
 

@@ -6,7 +6,7 @@ use super::{Role, User};
 use crate::{
     Timestamp,
     ids::{CompanyId, FreelanceId, UserId},
-    skills::{self, Skill},
+    skills::{Skill, SkillCatalog},
 };
 
 /// A user with their own profile.
@@ -47,8 +47,12 @@ pub struct FreelanceProfile {
     pub skills: Vec<Skill>,
 }
 
-/// One statement, and a second one for a freelance's skills.
-pub async fn find_account(connection: &mut PgConnection, id: UserId) -> Result<Option<Account>, sqlx::Error> {
+/// One statement.
+pub async fn find_account(
+    connection: &mut PgConnection,
+    catalog: &SkillCatalog,
+    id: UserId,
+) -> Result<Option<Account>, sqlx::Error> {
     let row = sqlx::query!(
         r#"SELECT u."id" AS "id: UserId", u."email", u."username", u."role" AS "role: Role",
                   u."createdAt" AS "created_at: Timestamp", u."updatedAt" AS "updated_at: Timestamp",
@@ -59,7 +63,8 @@ pub async fn find_account(connection: &mut PgConnection, id: UserId) -> Result<O
                   f."jobTitle" AS "job_title?", f."averageDailyRate" AS "average_daily_rate?",
                   f."seniority" AS "seniority?", f."location" AS "location?",
                   f."stripeAccountId" AS "stripe_account_id?",
-                  f."createdAt" AS "freelance_created_at?: Timestamp", f."updatedAt" AS "freelance_updated_at?: Timestamp"
+                  f."createdAt" AS "freelance_created_at?: Timestamp", f."updatedAt" AS "freelance_updated_at?: Timestamp",
+                  ARRAY(SELECT link."B" FROM "_FreelanceToSkill" link WHERE link."A" = f."id") AS "skill_ids!"
            FROM "User" u
                 LEFT JOIN "Company" c ON c."userId" = u."id"
                 LEFT JOIN "Freelance" f ON f."userId" = u."id"
@@ -102,8 +107,7 @@ pub async fn find_account(connection: &mut PgConnection, id: UserId) -> Result<O
         skills: Vec::new(),
     });
     if let Some(profile) = &mut freelance {
-        let linked = skills::queries::list_freelance_skills(connection, &[profile.id.0]).await?;
-        profile.skills = linked.into_iter().map(|link| link.skill).collect();
+        profile.skills = catalog.find(connection, &row.skill_ids).await?;
     }
     Ok(Some(Account { user, company, freelance }))
 }

@@ -92,8 +92,9 @@ pub async fn list_candidates_of_company(
     State(state): State<AppState>,
     Allowed(OwnCompanyCandidates(own)): Allowed<OwnCompanyCandidates>,
 ) -> ApiResult<Json<Vec<CandidateView>>> {
+    let skills = state.skills.get(&state).await?;
     let mut connection = state.pool.acquire().await?;
-    let candidates = candidates::list_details_of_company(&mut connection, own.company_id).await?;
+    let candidates = candidates::list_details_of_company(&mut connection, &skills.catalog, own.company_id).await?;
     let viewer = own.session.user_id;
     Ok(Json(candidates.into_iter().map(|candidate| CandidateView::new(candidate, viewer)).collect()))
 }
@@ -205,9 +206,10 @@ pub async fn decide_candidate(
     let address = Some(address.to_string());
     let decide = || candidates::decide(&state.pool, session.user_id, id, decision, address.clone());
     let decided = retrying(decide).await?;
+    let skills = state.skills.get(&state).await?;
     let mut connection = state.pool.acquire().await?;
-    let mut details = candidates::load_details(&mut connection, vec![decided.candidate]).await?;
-    let details = details.pop().ok_or(sqlx::Error::RowNotFound)?;
+    let details = candidates::find_details(&mut connection, &skills.catalog, id).await?;
+    let details = details.ok_or(sqlx::Error::RowNotFound)?;
     let candidate = CandidateView::new(details, session.user_id);
     Ok(Json(DecidedCandidate { candidate, project_id: decided.project_id }))
 }

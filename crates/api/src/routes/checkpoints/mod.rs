@@ -6,7 +6,7 @@ use axum::{extract::State, response::Json};
 use chrono::{DateTime, Utc};
 use freehunt_domain::{
     Cents, Timestamp,
-    checkpoints::{self, CheckpointStatus, CreateCheckpointError, DeleteCheckpointError, NewCheckpoint, queries},
+    checkpoints::{self, CheckpointStatus, CreateCheckpointError, DeleteCheckpointError, NewCheckpoint},
     ids::{CheckpointId, JobPostingId},
 };
 use serde::Deserialize;
@@ -119,13 +119,10 @@ pub async fn create_checkpoint(
         (status = 400, description = "Not a UUID", body = ErrorBody),
         (status = 404, description = "No such posting, or one that is not shown", body = ErrorBody)))]
 pub async fn list_checkpoints_of_job_posting(
-    State(state): State<AppState>,
     Allowed(visible): Allowed<VisibleJobPosting>,
-) -> ApiResult<Json<Vec<CheckpointView>>> {
-    let mut connection = state.pool.acquire().await?;
-    let is_party = visible.audience().is_project_party();
-    let checkpoints = queries::list_checkpoints(&mut connection, visible.job_posting.id).await?;
-    Ok(Json(checkpoints.iter().map(|checkpoint| CheckpointView::of(checkpoint, is_party)).collect()))
+) -> Json<Vec<CheckpointView>> {
+    let is_party = visible.audience.is_project_party();
+    Json(visible.loaded.checkpoints.iter().map(|checkpoint| CheckpointView::of(checkpoint, is_party)).collect())
 }
 
 /// One checkpoint.

@@ -2,10 +2,12 @@
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use freehunt_domain::{
-    conversations::queries,
+    conversations::{self, ConversationDetails, queries},
     ids::{ConversationId, ProjectId, UserId},
-    policy::{self, Decision},
+    messages::{self, Message},
+    policy::{self, ConversationFacts, Decision},
     projects,
+    users::User,
 };
 
 use crate::{
@@ -17,28 +19,64 @@ use crate::{
 /// The same for a conversation that does not exist and for one that must look so.
 pub const NO_CONVERSATION: &str = "Conversation not found";
 
+type ById = (Session, ConversationId);
+
+async fn claim_by_id(parts: &mut Parts, state: &AppState) -> ApiResult<ById> {
+    let session = Session::from_request_parts(parts, state).await?;
+    let PathId(id) = PathId::from_request_parts(parts, state).await?;
+    Ok((session, id))
+}
+
 /// A conversation that the session takes part in.
 #[derive(Clone, Debug)]
-pub struct ConversationParticipant {
-    pub conversation_id: ConversationId,
+pub struct ConversationToRead(pub ConversationDetails);
+
+impl Access for ConversationToRead {
+    type Claim = ById;
+
+    async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<ById> {
+        claim_by_id(parts, state).await
+    }
+
+    async fn grant((session, id): ById, state: &AppState) -> ApiResult<Self> {
+        let mut connection = state.pool.acquire().await?;
+        let actor = session.actor();
+        let may_read = |facts: &ConversationFacts| policy::take_part(actor, facts).is_allowed();
+        let details = conversations::find_readable(&mut connection, id, may_read).await?;
+        details.map(Self).ok_or_else(|| ApiError::not_found(NO_CONVERSATION))
+    }
+}
+
+/// The messages of a conversation that the session takes part in, oldest first.
+#[derive(Clone, Debug)]
+pub struct MessagesToRead {
+    pub messages: Vec<Message>,
+    /// Everybody whom the messages name.
+    pub people: Vec<User>,
     pub session: Session,
 }
 
-impl Access for ConversationParticipant {
-    type Claim = (Session, ConversationId);
+impl Access for MessagesToRead {
+    type Claim = ById;
 
-    async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
-        let session = Session::from_request_parts(parts, state).await?;
-        let PathId(id) = PathId::from_request_parts(parts, state).await?;
-        Ok((session, id))
+    async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<ById> {
+        claim_by_id(parts, state).await
     }
 
-    async fn grant((session, conversation_id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+    async fn grant((session, id): ById, state: &AppState) -> ApiResult<Self> {
         let mut connection = state.pool.acquire().await?;
-        let facts = queries::find_conversation_facts(&mut connection, conversation_id).await?;
-        let facts = facts.ok_or_else(|| ApiError::not_found(NO_CONVERSATION))?;
+        let found = queries::find_people(&mut connection, id).await?;
+        let (facts, mut people) = found.ok_or_else(|| ApiError::not_found(NO_CONVERSATION))?;
         ApiError::check(policy::take_part(session.actor(), &facts), NO_CONVERSATION)?;
-        Ok(Self { conversation_id, session })
+        let messages = messages::queries::list_messages_of_conversations(&mut connection, &[id.0]).await?;
+        // The original let senders name anybody.
+        let mut named: Vec<_> = messages.iter().flat_map(|message| [message.sender_id, message.receiver_id]).collect();
+        named.retain(|id| *id != facts.sender && *id != facts.receiver);
+        if !named.is_empty() {
+            let ids: Vec<_> = named.into_iter().map(|id| id.0).collect();
+            people.extend(queries::list_users_by_id(&mut connection, &ids).await?);
+        }
+        Ok(Self { messages, people, session })
     }
 }
 

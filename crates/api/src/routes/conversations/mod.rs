@@ -11,7 +11,7 @@ use freehunt_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use self::access::{ConversationParticipant, NO_CONVERSATION, OwnConversations, ProjectConversation};
+use self::access::{ConversationToRead, NO_CONVERSATION, OwnConversations, ProjectConversation};
 use crate::{
     error::{ApiError, ApiResult, ErrorBody},
     extract::{Allowed, Created, Field, MaybeJson, Rule, Session, Unknown, ValidBody, Validate},
@@ -106,12 +106,9 @@ pub async fn list_conversations(
         (status = 401, description = "No session", body = ErrorBody),
         (status = 404, description = "There is none for this session", body = ErrorBody)))]
 pub async fn get_conversation(
-    State(state): State<AppState>,
-    Allowed(access): Allowed<ConversationParticipant>,
-) -> ApiResult<Json<ConversationDetails>> {
-    let mut connection = state.pool.acquire().await?;
-    let details = conversations::find_details(&mut connection, access.conversation_id).await?;
-    details.map(Json).ok_or_else(|| ApiError::not_found(NO_CONVERSATION))
+    Allowed(ConversationToRead(details)): Allowed<ConversationToRead>,
+) -> Json<ConversationDetails> {
+    Json(details)
 }
 
 /// Closed: a conversation is also the other participant's.

@@ -9,7 +9,7 @@ use axum::{
 use freehunt_domain::{
     checkpoints::{self, Checkpoint},
     ids::{CheckpointId, CompanyId, JobPostingId},
-    job_postings::{JobPosting, JobPostingStatus, queries},
+    job_postings::{JobPosting, JobPostingStatus, JobPostingWithRelations, queries},
     policy::{self, CheckpointAction, Decision, JobPostingAction, JobPostingFacts},
     users::Role,
 };
@@ -66,18 +66,11 @@ fn hidden_on(path: &str, id: JobPostingId) -> String {
 const NOT_OWNER: &str =
     "Vous n'avez pas l'autorisation d'accéder à cette annonce. Seule l'entreprise propriétaire peut y accéder.";
 
-/// A posting that may be read, with what it is to the reader.
+/// A posting that may be read, as its reader sees it.
 #[derive(Clone, Debug)]
 pub struct VisibleJobPosting {
-    pub job_posting: JobPosting,
-    pub facts: JobPostingFacts,
-    pub session: Option<Session>,
-}
-
-impl VisibleJobPosting {
-    pub fn audience(&self) -> Audience {
-        Audience::of(&self.facts, self.session.as_ref())
-    }
+    pub loaded: JobPostingWithRelations,
+    pub audience: Audience,
 }
 
 impl Access for VisibleJobPosting {
@@ -97,12 +90,14 @@ impl Access for VisibleJobPosting {
 
 impl VisibleJobPosting {
     async fn find(session: Option<Session>, id: JobPostingId, state: &AppState) -> ApiResult<Self> {
+        let skills = state.skills.get(state).await?;
         let mut connection = state.pool.acquire().await?;
         let actor = session.as_ref().map(Session::actor);
-        let found = queries::find_facts(&mut connection, id, actor.map(|actor| actor.user_id)).await?;
-        let (job_posting, facts) = found.ok_or_else(|| ApiError::not_found(hidden(id)))?;
-        ApiError::check(policy::job_posting(actor, JobPostingAction::View, &facts), hidden(id))?;
-        Ok(Self { job_posting, facts, session })
+        let found = queries::find_with_company(&mut connection, id, actor.map(|actor| actor.user_id)).await?;
+        let found = found.ok_or_else(|| ApiError::not_found(hidden(id)))?;
+        ApiError::check(policy::job_posting(actor, JobPostingAction::View, &found.facts), hidden(id))?;
+        let audience = Audience::of(&found.facts, session.as_ref());
+        Ok(Self { loaded: found.load(&mut connection, &skills.catalog).await?, audience })
     }
 }
 

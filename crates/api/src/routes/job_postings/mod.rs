@@ -145,14 +145,8 @@ pub async fn list_job_postings(
     responses((status = 200, description = "The posting", body = JobPostingView),
         (status = 400, description = "Not a UUID", body = ErrorBody),
         (status = 404, description = "No such posting, or one that is not shown", body = ErrorBody)))]
-pub async fn get_job_posting(
-    State(state): State<AppState>,
-    Allowed(visible): Allowed<VisibleJobPosting>,
-) -> ApiResult<Json<JobPostingView>> {
-    let audience = visible.audience();
-    let mut connection = state.pool.acquire().await?;
-    let loaded = relations::load_one(&mut connection, visible.job_posting).await?;
-    Ok(Json(JobPostingView::of(loaded, audience)))
+pub async fn get_job_posting(Allowed(visible): Allowed<VisibleJobPosting>) -> Json<JobPostingView> {
+    Json(JobPostingView::of(visible.loaded, visible.audience))
 }
 
 /// Changes a posting: amounts until its payment begins, texts until a candidate is accepted.

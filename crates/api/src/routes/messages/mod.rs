@@ -5,9 +5,8 @@ mod bodies;
 
 use axum::{extract::State, http::HeaderMap, response::Json};
 use freehunt_domain::{
-    conversations,
     ids::{ConversationId, MessageId, UserId},
-    messages::{self, ChangeMessageError, Message, MessageChange, NewMessage, SendMessageError, queries},
+    messages::{self, ChangeMessageError, Message, MessageChange, NewMessage, SendMessageError},
     users::User,
 };
 use serde::Serialize;
@@ -21,7 +20,7 @@ use crate::{
     extract::{Allowed, AllowedBody, Created, Session, ValidBody},
     routes::{
         closed,
-        conversations::access::{ConversationParticipant, NO_CONVERSATION},
+        conversations::access::{MessagesToRead, NO_CONVERSATION},
     },
     state::AppState,
 };
@@ -155,20 +154,13 @@ pub struct ListedMessage {
         (status = 401, description = "No session", body = ErrorBody),
         (status = 404, description = "No such conversation for this session", body = ErrorBody)))]
 pub async fn list_messages_of_conversation(
-    State(state): State<AppState>,
-    Allowed(access): Allowed<ConversationParticipant>,
-) -> ApiResult<Json<Vec<ListedMessage>>> {
-    let mut connection = state.pool.acquire().await?;
-    let messages = queries::list_messages_of_conversations(&mut connection, &[access.conversation_id.0]).await?;
-    let mut ids: Vec<_> = messages.iter().flat_map(|message| [message.sender_id.0, message.receiver_id.0]).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let users = conversations::queries::list_users_by_id(&mut connection, &ids).await?;
-    let viewer = access.session.user_id;
+    Allowed(MessagesToRead { messages, people, session }): Allowed<MessagesToRead>,
+) -> Json<Vec<ListedMessage>> {
+    let viewer = session.user_id;
     let listed = messages.into_iter().map(|message| ListedMessage {
-        sender: Correspondent::find(&users, message.sender_id, viewer),
-        receiver: Correspondent::find(&users, message.receiver_id, viewer),
+        sender: Correspondent::find(&people, message.sender_id, viewer),
+        receiver: Correspondent::find(&people, message.receiver_id, viewer),
         message,
     });
-    Ok(Json(listed.collect()))
+    Json(listed.collect())
 }

@@ -6,7 +6,7 @@ use freehunt_domain::{
     ids::{CompanyId, FreelanceId, JobPostingId, ProjectId},
     job_postings,
     policy::{self, Decision, JobPostingAction},
-    projects::{Project, queries},
+    projects::{self, ProjectDetails},
 };
 
 use crate::{
@@ -21,7 +21,7 @@ const NOT_A_PARTY: &str =
 /// A project the session is a party of.
 #[derive(Clone, Debug)]
 pub struct ProjectMember {
-    pub project: Project,
+    pub details: ProjectDetails,
     pub session: Session,
 }
 
@@ -36,14 +36,14 @@ impl Access for ProjectMember {
 
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let missing = || ApiError::not_found(format!("Projet avec l'ID {id} introuvable"));
+        let skills = state.skills.get(state).await?;
         let mut connection = state.pool.acquire().await?;
-        let facts = queries::find_project_facts(&mut connection, id).await?.ok_or_else(missing)?;
-        match policy::view_project(session.actor(), &facts) {
+        let details = projects::find_details(&mut connection, &skills.catalog, id).await?.ok_or_else(missing)?;
+        match policy::view_project(session.actor(), &details.facts()) {
             Decision::Forbidden => return Err(ApiError::forbidden(NOT_A_PARTY)),
             decision => ApiError::check(decision, "")?,
         }
-        let project = queries::find_project(&mut connection, id).await?.ok_or_else(missing)?;
-        Ok(Self { project, session })
+        Ok(Self { details, session })
     }
 }
 

@@ -29,8 +29,9 @@ pub async fn create_project(session: Session) -> ApiResult<()> {
 }
 
 async fn list(session: &Session, state: &AppState) -> ApiResult<Json<Vec<ListedProject>>> {
+    let skills = state.skills.get(state).await?;
     let mut connection = state.pool.acquire().await?;
-    let projects = projects::list_details_of_user(&mut connection, session.user_id).await?;
+    let projects = projects::list_details_of_user(&mut connection, &skills.catalog, session.user_id).await?;
     Ok(Json(projects.into_iter().map(|project| ListedProject::new(project, session.user_id)).collect()))
 }
 
@@ -49,14 +50,8 @@ pub async fn list_projects(State(state): State<AppState>, session: Session) -> A
         (status = 401, description = "No session", body = ErrorBody),
         (status = 403, description = "Not a party", body = ErrorBody),
         (status = 404, description = "There is none", body = ErrorBody)))]
-pub async fn get_project(
-    State(state): State<AppState>,
-    Allowed(member): Allowed<ProjectMember>,
-) -> ApiResult<Json<ProjectView>> {
-    let mut connection = state.pool.acquire().await?;
-    let mut details = projects::load_details(&mut connection, vec![member.project]).await?;
-    let details = details.pop().ok_or(sqlx::Error::RowNotFound)?;
-    Ok(Json(ProjectView::new(details, member.session.user_id)))
+pub async fn get_project(Allowed(member): Allowed<ProjectMember>) -> Json<ProjectView> {
+    Json(ProjectView::new(member.details, member.session.user_id))
 }
 
 /// Closed: amount and parties are fixed.
