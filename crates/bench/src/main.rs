@@ -21,7 +21,7 @@ mod webhooks;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
 use sqlx::{Connection, PgConnection};
 
@@ -109,6 +109,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             if let Some(path) = &arguments.markdown {
                 std::fs::write(path, report.markdown())?;
             }
+            ensure!(report.problems.is_empty(), "{}", report.problems.join("; "));
             Ok(())
         }
         Command::Soak { place, sizes, minutes } => {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::{machine::Machine, measure::Figure, sockets::SocketFigures};
@@ -21,6 +21,9 @@ pub struct Report {
     pub scenarios: Vec<Figure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sockets: Option<SocketFigures>,
+    /// What could not be measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
 }
 
 /// Size, start and memory of the programs, in MiB.
@@ -150,45 +153,71 @@ fn number(value: f64) -> String {
     }
 }
 
-/// Compares CPU times a request and memory, which hold from run to run; rates and waiting times do not. An error when
-/// something takes more than `threshold` times what it took.
+/// Compares CPU times a request, statements and memory, which hold from run to run; rates and waiting times do not. An
+/// error when something takes more than `threshold` times what it took, or one statement more.
 pub fn compare(baseline: &Report, report: &Report, threshold: f64) -> anyhow::Result<String> {
-    let mut text = String::from("| figure | baseline | now | ratio |\n|---|---|---|---|\n");
-    let mut worse = Vec::new();
-    let mut row = |name: &str, before: f64, now: f64| {
-        let ratio = now / before.max(f64::MIN_POSITIVE);
-        let is_worse = ratio > threshold;
-        let _ = writeln!(text, "| {name} | {} | {} | {ratio:.2} {} |", number(before), number(now), mark(!is_worse));
-        if is_worse {
-            worse.push(name.to_owned());
-        }
-    };
+    let sizes = |report: &Report| (report.postings, report.freelances, report.messages);
+    ensure!(sizes(baseline) == sizes(report), "the runs are of different sizes and cannot be compared");
+    let mut comparison = Comparison::default();
     for figure in &report.scenarios {
         let Some(before) = baseline.scenarios.iter().find(|before| before.name == figure.name) else { continue };
-        row(&format!("{}: CPU ms a request", figure.name), before.cpu_ms(), figure.cpu_ms());
+        let name = &figure.name;
+        comparison.add(&format!("{name}: CPU ms a request"), before.cpu_ms(), figure.cpu_ms(), threshold);
+        if let (Some(before), Some(now)) = (before.statements, figure.statements) {
+            comparison.add(&format!("{name}: statements"), before as f64, now as f64, 1.0);
+        }
     }
     if let (Some(before), Some(now)) = (&baseline.programs, &report.programs) {
-        row("freehunt-api: MiB idle", before.api_idle, now.api_idle);
-        row("freehunt-messaging: MiB idle", before.messaging_idle, now.messaging_idle);
-        row("freehunt-api: MiB in the mixed day", before.api_mixed_day, now.api_mixed_day);
+        comparison.add("freehunt-api: MiB idle", before.api_idle, now.api_idle, threshold);
+        comparison.add("freehunt-messaging: MiB idle", before.messaging_idle, now.messaging_idle, threshold);
+        comparison.add("freehunt-api: MiB in the mixed day", before.api_mixed_day, now.api_mixed_day, threshold);
     }
     if let (Some(before), Some(now)) = (&baseline.sockets, &report.sockets) {
-        row("idle socket: KiB", before.idle_kibibytes, now.idle_kibibytes);
-        row("delivery in a room of 200: µs of CPU", before.delivery_microseconds, now.delivery_microseconds);
+        comparison.add("idle socket: KiB", before.idle_kibibytes, now.idle_kibibytes, threshold);
+        let (before, now) = (before.delivery_microseconds, now.delivery_microseconds);
+        comparison.add("delivery in a room of 200: µs of CPU", before, now, threshold);
     }
-    if (baseline.postings, baseline.freelances, baseline.messages)
-        != (report.postings, report.freelances, report.messages)
-    {
-        bail!("the runs are of different sizes and cannot be compared");
-    }
-    if worse.is_empty() {
-        Ok(text)
-    } else {
-        bail!("{text}\nmore than {threshold} times the baseline: {}", worse.join(", "))
+    let Comparison { rows, worse } = comparison;
+    let table = format!("| figure | baseline | now | ratio |\n|---|---|---|---|\n{rows}");
+    ensure!(worse.is_empty(), "{table}\nworse than the baseline allows: {}", worse.join(", "));
+    Ok(table)
+}
+
+#[derive(Default)]
+struct Comparison {
+    rows: String,
+    worse: Vec<String>,
+}
+
+impl Comparison {
+    fn add(&mut self, name: &str, before: f64, now: f64, highest_ratio: f64) {
+        let ratio = if now == before { 1.0 } else { now / before };
+        let holds = ratio <= highest_ratio;
+        let _ = writeln!(self.rows, "| {name} | {} | {} | {ratio:.2} {} |", number(before), number(now), mark(holds));
+        if !holds {
+            self.worse.push(name.to_owned());
+        }
     }
 }
 
 pub fn read(path: &std::path::Path) -> anyhow::Result<Report> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} holds no results", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_higher_ratio_or_one_more_statement_is_worse() {
+        let mut comparison = Comparison::default();
+        comparison.add("cpu", 1.0, 1.2, 1.25);
+        comparison.add("no statements", 0.0, 0.0, 1.0);
+        assert!(comparison.worse.is_empty());
+        comparison.add("more cpu", 1.0, 1.3, 1.25);
+        comparison.add("more statements", 0.0, 1.0, 1.0);
+        assert_eq!(comparison.worse, ["more cpu", "more statements"]);
+        assert!(comparison.rows.contains("| cpu | 1.00 | 1.20 | 1.20 ✓ |"));
+    }
 }

@@ -89,6 +89,7 @@ pub async fn run(arguments: &RunArguments) -> anyhow::Result<Report> {
         programs: None,
         scenarios: measure_scenarios(arguments, &database, &programs, &cast).await?,
         sockets: None,
+        problems: Vec::new(),
     };
     if arguments.wants("mixed day") {
         let (figure, figures) = measure_mixed_day(arguments, &database, &programs, &cast).await?;
@@ -98,8 +99,11 @@ pub async fn run(arguments: &RunArguments) -> anyhow::Result<Report> {
     if arguments.wants("sockets") {
         let redis = arguments.redis_url.as_deref();
         let (sizes, seconds) = (arguments.sizes, arguments.seconds);
-        let figures = sockets::run(&database, &programs, sizes, redis, arguments.idle_sockets, seconds).await?;
-        report.sockets = Some(figures);
+        match sockets::run(&database, &programs, sizes, redis, arguments.idle_sockets, seconds).await {
+            Ok(figures) => report.sockets = Some(figures),
+            // What was measured before is worth keeping.
+            Err(problem) => report.problems.push(format!("sockets: {problem:#}")),
+        }
     }
     database.stop().await?;
     Ok(report)

@@ -129,7 +129,8 @@ pub async fn run(
     idle: usize,
     seconds: u64,
 ) -> anyhow::Result<SocketFigures> {
-    raise_file_limit(idle * 2 + 1000)?;
+    // Both programs hold one end of every socket.
+    raise_file_limit(idle + 1000)?;
     let extra = redis.map(|url| ("REDIS_URL", url)).into_iter().collect();
     let stage = Stage { database, programs, sizes, extra };
     let carrier = if redis.is_some() { "Redis" } else { "PostgreSQL" };
@@ -153,7 +154,7 @@ fn say(what: &str) {
     eprintln!("sockets: {what}");
 }
 
-/// A client and a server each hold one end of every socket.
+/// For this process and those it starts.
 fn raise_file_limit(wanted: usize) -> anyhow::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
