@@ -37,6 +37,9 @@ const MOST_RECONNECT_SECONDS: f64 = 10.0;
 /// Sockets of one user, as the servers allow by default.
 const SOCKETS_A_USER: usize = 20;
 const ROOM: usize = 200;
+/// Handshakes of one user, a little less than the server's limits.
+const HANDSHAKES_AT_ONCE: usize = 55;
+const HANDSHAKE_PAUSE: Duration = Duration::from_millis(350);
 const RECONNECTING: usize = 1000;
 /// Recent messages of each conversation that reconnecting clients are sent again.
 const REPLAYED: i64 = 20;
@@ -221,10 +224,7 @@ async fn measure_room(stage: &Stage<'_>, duration: Duration, figures: &mut Socke
             }
         })
     };
-    let tokens = [&pair.sender.token, &pair.receiver.token];
-    let sockets =
-        connect_all((0..ROOM).map(|number| (server.address, tokens[number % 2].clone(), Arc::clone(&hear))).collect())
-            .await?;
+    let sockets = fill_room(server.address, &pair, &hear).await?;
     let requests: Arc<Vec<Request>> = Arc::new(vec![message(pair.conversation, &pair.sender)]);
     load::run(api.address, Arc::clone(&requests), 1, Duration::from_millis(500)).await?;
     settle(&received).await;
@@ -251,6 +251,21 @@ async fn measure_room(stage: &Stage<'_>, duration: Duration, figures: &mut Socke
     drop(sockets);
     api.kill().await?;
     server.kill().await
+}
+
+/// Half of the sockets are each participant's; the server lets one user open a number at once and then some a second.
+async fn fill_room(address: SocketAddr, pair: &Pair, hear: &Hear) -> anyhow::Result<Vec<Socket>> {
+    let socket = |number: usize| {
+        let session = if number.is_multiple_of(2) { &pair.sender } else { &pair.receiver };
+        (address, session.token.clone(), Arc::clone(hear))
+    };
+    let mut sockets = connect_all((0..2 * HANDSHAKES_AT_ONCE).map(socket).collect()).await?;
+    while sockets.len() < ROOM {
+        tokio::time::sleep(HANDSHAKE_PAUSE).await;
+        let number = sockets.len();
+        sockets.extend(connect_all((number..number + 2).map(socket).collect()).await?);
+    }
+    Ok(sockets)
 }
 
 /// Until nothing comes any more.

@@ -47,7 +47,14 @@ pub async fn list_checkpoints(
     connection: &mut PgConnection,
     job_posting_id: JobPostingId,
 ) -> Result<Vec<Checkpoint>, sqlx::Error> {
-    list_checkpoints_of(connection, &[job_posting_id.0]).await
+    // One id rather than a list of one: for lists of unknown length PostgreSQL plans anew each time.
+    checkpoints!(
+        "SELECT ",
+        r#"FROM "Checkpoint" WHERE "jobPostingId" = $1 ORDER BY "date", "createdAt", "id""#,
+        job_posting_id.0
+    )
+    .fetch_all(connection)
+    .await
 }
 
 /// The checkpoints of several postings at once, each posting's in the order of [`list_checkpoints`].

@@ -38,8 +38,11 @@ pub async fn find_readable(
     may_read: impl FnOnce(&ConversationFacts) -> bool + Send,
 ) -> Result<Option<ConversationDetails>, sqlx::Error> {
     let found = queries::find_with_project(connection, id).await?;
-    let readable = found.filter(|(conversation, _)| may_read(&conversation.facts()));
-    Ok(add_messages(connection, readable.into_iter().collect()).await?.pop())
+    let Some((conversation, project)) = found.filter(|(conversation, _)| may_read(&conversation.facts())) else {
+        return Ok(None);
+    };
+    let messages = messages::queries::list_messages(connection, id).await?;
+    Ok(Some(ConversationDetails { conversation, messages, project }))
 }
 
 /// The payload of `conversationReady`; `None` when the conversation is gone.

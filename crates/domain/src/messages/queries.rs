@@ -35,6 +35,17 @@ pub async fn lock_message(connection: &mut PgConnection, id: MessageId) -> Resul
     select_messages!(r#"WHERE m."id" = $1 FOR UPDATE"#, id.0).fetch_optional(connection).await
 }
 
+/// The messages of one conversation, oldest first.
+pub async fn list_messages(
+    connection: &mut PgConnection,
+    conversation: ConversationId,
+) -> Result<Vec<Message>, sqlx::Error> {
+    // One id rather than a list of one: for lists of unknown length PostgreSQL plans anew each time.
+    select_messages!(r#"WHERE m."conversationId" = $1 ORDER BY m."createdAt", m."id""#, conversation.0)
+        .fetch_all(connection)
+        .await
+}
+
 /// The messages of several conversations at once, oldest first.
 pub async fn list_messages_of_conversations(
     connection: &mut PgConnection,

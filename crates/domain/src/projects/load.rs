@@ -223,14 +223,14 @@ pub async fn list_details_of_user(
     catalog: &SkillCatalog,
     user: UserId,
 ) -> Result<Vec<ProjectDetails>, sqlx::Error> {
-    // Each part has an index; the last is for old rows without a company of their own.
+    // Each part has an index; the last is for old rows without a company of their own. As an array they are found first.
     let rows = select_details!(
-        r#"WHERE r."id" IN (
+        r#"WHERE r."id" = ANY(ARRAY(
                SELECT a."id" FROM "Project" a JOIN "Company" m ON m."id" = a."companyId" WHERE m."userId" = $1
                UNION SELECT a."id" FROM "Project" a JOIN "Freelance" m ON m."id" = a."freelanceId" WHERE m."userId" = $1
                UNION SELECT a."id" FROM "Project" a JOIN "JobPosting" b ON b."id" = a."jobPostingId"
                                         JOIN "Company" m ON m."id" = b."companyId"
-                     WHERE m."userId" = $1 AND a."companyId" IS NULL)
+                     WHERE m."userId" = $1 AND a."companyId" IS NULL))
            ORDER BY r."createdAt" DESC, r."id""#,
         user.0,
     )

@@ -68,7 +68,7 @@ impl Access for MessagesToRead {
         let found = queries::find_people(&mut connection, id).await?;
         let (facts, mut people) = found.ok_or_else(|| ApiError::not_found(NO_CONVERSATION))?;
         ApiError::check(policy::take_part(session.actor(), &facts), NO_CONVERSATION)?;
-        let messages = messages::queries::list_messages_of_conversations(&mut connection, &[id.0]).await?;
+        let messages = messages::queries::list_messages(&mut connection, id).await?;
         // The original let senders name anybody.
         let mut named: Vec<_> = messages.iter().flat_map(|message| [message.sender_id, message.receiver_id]).collect();
         named.retain(|id| *id != facts.sender && *id != facts.receiver);

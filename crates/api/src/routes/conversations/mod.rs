@@ -157,7 +157,7 @@ pub async fn get_conversation_of_project(
         .await?
         .filter(|found| policy::take_part(access.session.actor(), &found.facts()).is_allowed());
     let Some(conversation) = found else { return Ok(MaybeJson(None)) };
-    let messages = messages::queries::list_messages_of_conversations(&mut connection, &[conversation.id.0]).await?;
+    let messages = messages::queries::list_messages(&mut connection, conversation.id).await?;
     Ok(MaybeJson(Some(ConversationOfProject { conversation, messages })))
 }
 
