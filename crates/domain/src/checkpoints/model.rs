@@ -24,6 +24,12 @@ impl CheckpointStatus {
     /// In the order in which the original's refusal names them.
     pub const NAMES: &[&str] = &["TODO", "IN_PROGRESS", "PENDING_COMPANY_APPROVAL", "DONE", "DELAYED", "CANCELED"];
 
+    pub fn from_name(name: &str) -> Option<Self> {
+        use CheckpointStatus::{Canceled, Delayed, Done, InProgress, PendingCompanyApproval, Todo};
+        let statuses = [Todo, InProgress, PendingCompanyApproval, Done, Delayed, Canceled];
+        Self::NAMES.iter().position(|known| *known == name).and_then(|index| statuses.get(index).copied())
+    }
+
     /// The state a new checkpoint gets when its author asks for this one: nothing begins submitted or done.
     pub fn at_creation(self) -> Self {
         if self == Self::InProgress { self } else { Self::Todo }
@@ -97,6 +103,15 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statuses_survive_their_names() {
+        for name in CheckpointStatus::NAMES {
+            let status = CheckpointStatus::from_name(name).unwrap();
+            assert_eq!(serde_json::to_value(status).unwrap(), *name);
+        }
+        assert_eq!(CheckpointStatus::from_name("todo"), None);
+    }
 
     #[test]
     fn nothing_begins_submitted_or_done() {

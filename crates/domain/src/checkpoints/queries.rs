@@ -1,5 +1,6 @@
 //! Statements on "Checkpoint".
 
+use chrono::NaiveDateTime;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -25,6 +26,37 @@ macro_rules! checkpoints {
             $(, $argument)*
         )
     };
+}
+
+/// A checkpoint among the columns of another statement, in two parts because drivers read records of nine fields at
+/// most: `id`, `name`, `description`, `amount`, `date`, `status` as text; `submittedAt`, `validatedAt`, `submittedBy`,
+/// `validatedBy`, `createdAt`, `updatedAt`.
+pub(crate) type CheckpointRecord = (Plan, Progress);
+type Plan = (Uuid, String, String, f64, NaiveDateTime, String);
+type Progress =
+    (Option<NaiveDateTime>, Option<NaiveDateTime>, Option<Uuid>, Option<Uuid>, NaiveDateTime, NaiveDateTime);
+
+/// The checkpoint of `job_posting_id` that the record holds.
+pub(crate) fn checkpoint_of(record: CheckpointRecord, job_posting_id: JobPostingId) -> Result<Checkpoint, sqlx::Error> {
+    let ((id, name, description, amount, date, status), progress) = record;
+    let (submitted_at, validated_at, submitted_by, validated_by, created_at, updated_at) = progress;
+    let status = CheckpointStatus::from_name(&status)
+        .ok_or_else(|| sqlx::Error::Decode(format!("{status} is no status of a checkpoint").into()))?;
+    Ok(Checkpoint {
+        id: CheckpointId(id),
+        name,
+        description,
+        amount,
+        date: Timestamp(date),
+        status,
+        submitted_at: submitted_at.map(Timestamp),
+        validated_at: validated_at.map(Timestamp),
+        submitted_by: submitted_by.map(UserId),
+        validated_by: validated_by.map(UserId),
+        job_posting_id,
+        created_at: Timestamp(created_at),
+        updated_at: Timestamp(updated_at),
+    })
 }
 
 pub async fn find_checkpoint(

@@ -9,6 +9,10 @@ use super::{
 };
 use crate::{
     Timestamp,
+    checkpoints::{
+        Checkpoint,
+        queries::{CheckpointRecord, checkpoint_of},
+    },
     ids::{CompanyId, JobPostingId, PaymentSessionId, ProjectId, UserId},
     policy::JobPostingFacts,
     users::{Role, User},
@@ -123,12 +127,14 @@ pub async fn find_facts(
     Ok(found.map(|found| (found.posting, found.facts)))
 }
 
-/// A posting with its company and the ids of its skills, and what it is to somebody.
+/// A posting with its company, its checkpoints and the ids of its skills, and what it is to somebody.
 #[derive(Clone, Debug)]
 pub struct PostingWithCompany {
     pub posting: JobPosting,
     pub company: PostingCompany,
     pub skill_ids: Vec<Uuid>,
+    /// In the order of their dates.
+    pub checkpoints: Vec<Checkpoint>,
     pub facts: JobPostingFacts,
 }
 
@@ -155,7 +161,12 @@ pub async fn find_with_company(
                                   WHERE k."jobPostingId" = p."id" AND f."userId" = $2) AS "is_applicant!",
                   $2::uuid IS NOT NULL
                       AND EXISTS (SELECT FROM "Project" r JOIN "Freelance" f ON f."id" = r."freelanceId"
-                                  WHERE r."jobPostingId" = p."id" AND f."userId" = $2) AS "is_project_freelance!"
+                                  WHERE r."jobPostingId" = p."id" AND f."userId" = $2) AS "is_project_freelance!",
+                  ARRAY(SELECT ROW(ROW(s."id", s."name", s."description", s."amount", s."date", s."status"::text),
+                                   ROW(s."submittedAt", s."validatedAt", s."submittedBy", s."validatedBy", s."createdAt",
+                                       s."updatedAt"))
+                        FROM "Checkpoint" s WHERE s."jobPostingId" = p."id"
+                        ORDER BY s."date", s."createdAt", s."id") AS "checkpoints!: Vec<CheckpointRecord>"
            FROM "JobPosting" p
                 JOIN "Company" c ON c."id" = p."companyId"
                 JOIN "User" u ON u."id" = c."userId"
@@ -165,7 +176,10 @@ pub async fn find_with_company(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| PostingWithCompany {
+    let Some(row) = row else { return Ok(None) };
+    let checkpoints =
+        row.checkpoints.into_iter().map(|record| checkpoint_of(record, row.id)).collect::<Result<_, _>>()?;
+    Ok(Some(PostingWithCompany {
         facts: JobPostingFacts {
             owner: row.user_id,
             is_published: row.status == JobPostingStatus::Published,
@@ -190,6 +204,7 @@ pub async fn find_with_company(
             },
         },
         skill_ids: row.skill_ids,
+        checkpoints,
         posting: job_posting_of!(row),
     }))
 }

@@ -53,15 +53,15 @@ pub struct PostingCandidate {
 }
 
 impl PostingWithCompany {
-    /// With what else is shown: one statement.
-    pub async fn load(
+    /// With its skills, which take a statement only where the catalog is too old.
+    pub async fn with_skills(
         self,
         connection: &mut PgConnection,
         catalog: &SkillCatalog,
     ) -> Result<JobPostingWithRelations, sqlx::Error> {
         Ok(JobPostingWithRelations {
             skills: catalog.find(connection, &self.skill_ids).await?,
-            checkpoints: checkpoints::queries::list_checkpoints(connection, self.posting.id).await?,
+            checkpoints: self.checkpoints,
             company: self.company,
             posting: self.posting,
         })

@@ -97,7 +97,7 @@ impl VisibleJobPosting {
         let found = found.ok_or_else(|| ApiError::not_found(hidden(id)))?;
         ApiError::check(policy::job_posting(actor, JobPostingAction::View, &found.facts), hidden(id))?;
         let audience = Audience::of(&found.facts, session.as_ref());
-        Ok(Self { loaded: found.load(&mut connection, &skills.catalog).await?, audience })
+        Ok(Self { loaded: found.with_skills(&mut connection, &skills.catalog).await?, audience })
     }
 }
 
