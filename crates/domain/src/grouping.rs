@@ -4,11 +4,6 @@ use std::{collections::HashMap, hash::Hash};
 
 use uuid::Uuid;
 
-/// Each row by its key; of equal keys the last.
-pub(crate) fn by_key<K: Eq + Hash, V>(rows: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, V> {
-    rows.into_iter().map(|row| (key(&row), row)).collect()
-}
-
 /// The rows of each key, in their order.
 pub(crate) fn grouped<K: Eq + Hash, V>(rows: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, Vec<V>> {
     let mut groups: HashMap<K, Vec<V>> = HashMap::new();
@@ -34,7 +29,6 @@ mod tests {
     fn groups_keep_their_order_and_ids_come_once() {
         let groups = grouped(vec![(1, "a"), (2, "b"), (1, "c")], |row| row.0);
         assert_eq!((&groups[&1], &groups[&2]), (&vec![(1, "a"), (1, "c")], &vec![(2, "b")]));
-        assert_eq!(by_key(vec![(1, "a"), (1, "c")], |row| row.0)[&1], (1, "c"));
         let ids = [Uuid::max(), Uuid::nil(), Uuid::max()];
         assert_eq!(distinct(ids.into_iter()), [Uuid::nil(), Uuid::max()]);
     }

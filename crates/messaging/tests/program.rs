@@ -1,62 +1,82 @@
-//! The program itself: what it says and how it ends when it cannot run. One clear line for each problem, no panic.
+//! The program itself: its metrics, its health and its end, without a database.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     net::TcpListener,
-    process::{Command, Output},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
-fn program(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_freehunt-messaging"));
-    command.env_clear().args(arguments).envs(settings.iter().copied());
-    command.output().expect("the program can be started")
+/// A program that runs; it ends with the test.
+struct Program {
+    process: Child,
+    port: u16,
+    metrics_port: u16,
 }
 
-const SETTINGS: [(&str, &str); 3] = [
-    ("DATABASE_URL", "postgres://freehunt:canary-password@127.0.0.1:1/freehunt"),
-    ("FRONTEND_URL", "http://localhost:5173"),
-    ("AUTHENTIK_URL", "http://127.0.0.1:9000"),
-];
-
-/// Fault case 156: all of them at once, by name.
-#[test]
-fn every_missing_setting_is_named() {
-    let output = program(&[], &[]);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    for (name, _) in SETTINGS {
-        assert!(said.contains(name), "{name} is not named: {said}");
+impl Program {
+    fn start() -> Self {
+        let free_port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (port, metrics_port) = (free_port(), free_port());
+        let process = Command::new(env!("CARGO_BIN_EXE_freehunt-messaging"))
+            .env_clear()
+            .env("PORT", port.to_string())
+            .env("METRICS_ADDRESS", format!("127.0.0.1:{metrics_port}"))
+            .env("FRONTEND_URL", "https://freehunt.example")
+            .env("AUTHENTIK_URL", "http://127.0.0.1:9")
+            .env("DATABASE_URL", "postgres://freehunt:nobody@127.0.0.1:9/freehunt")
+            .env("DATABASE_ACQUIRE_TIMEOUT_MS", "300")
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { process, port, metrics_port }
     }
-    assert!(!said.contains("panicked"), "{said}");
+
+    async fn get(&self, port: u16, path: &str) -> Option<(u16, String)> {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let response = client.get(format!("http://127.0.0.1:{port}{path}")).send().await.ok()?;
+        Some((response.status().as_u16(), response.text().await.ok()?))
+    }
+
+    /// Asks until the answer is acceptable.
+    async fn wait(&self, port: u16, path: &str, acceptable: impl Fn(&str) -> bool) -> (u16, String) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let answer = self.get(port, path).await;
+            if let Some(answer) = answer.filter(|(_, text)| acceptable(text)) {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "no acceptable answer to {path}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
 
-/// Fault case 156: an empty secret is a missing one, and no other value is printed.
-#[test]
-fn an_empty_secret_is_refused_by_name_only() {
-    let mut settings = SETTINGS.to_vec();
-    settings[0].1 = " ";
-    settings.push(("AUTHENTIK_TOKEN", "canary-token"));
-    let output = program(&[], &settings);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("DATABASE_URL") && !said.contains("canary"), "{said}");
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Ended already when all went well.
+        let _killed = self.process.kill();
+        let _reaped = self.process.wait();
+    }
 }
 
-#[test]
-fn a_taken_port_is_named() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let output = program(&[], &[SETTINGS.as_slice(), &[("PORT", port.as_str())]].concat());
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains(&format!("port {port}")) && !said.contains("canary"), "{said}");
-}
-
-#[test]
-fn a_health_check_without_a_server_fails_and_the_document_needs_none() {
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let unhealthy = program(&["healthcheck"], &[("PORT", &unused)]);
-    assert_eq!(unhealthy.status.code(), Some(1));
-    let document = program(&["asyncapi"], &[]);
-    assert!(document.status.success());
-    assert!(String::from_utf8(document.stdout).unwrap().contains("\"asyncapi\""));
+#[tokio::test]
+async fn metrics_have_a_listener_of_their_own() {
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    let program = Program::start();
+    let (_, metrics) = program.wait(program.metrics_port, "/metrics", |text| text.contains("failures")).await;
+    for line in [
+        "freehunt_sockets 0",
+        "freehunt_listener_connected{via=\"postgres\"} 0",
+        "freehunt_listener_failures_total{via=\"postgres\"}",
+        "# HELP freehunt_listener_connected",
+    ] {
+        assert!(metrics.contains(line), "{line} is missing in:\n{metrics}");
+    }
+    assert_eq!(program.wait(program.port, "/health", |_| true).await, (200, "OK".to_owned()));
+    assert_eq!(program.get(program.port, "/health/ready").await.unwrap().0, 503);
+    // Neither numbers nor, unless it is asked for, a description of the events for the public.
+    assert_eq!(program.get(program.port, "/metrics").await.unwrap().0, 404);
+    assert_eq!(program.get(program.port, "/asyncapi.json").await.unwrap().0, 404);
 }

@@ -1,7 +1,5 @@
 //! Conversations with their messages and projects, in a fixed number of statements.
 
-use std::collections::HashMap;
-
 use sqlx::PgConnection;
 use uuid::Uuid;
 

@@ -30,7 +30,7 @@ use self::{
 use crate::{
     error::{ApiError, ApiResult, ErrorBody, FORBIDDEN},
     extract::{Allowed, AllowedBody, ClientAddress, Created, MaybeSession, Session, ValidBody},
-    routes::companies::OwnUserPath,
+    routes::profiles::OwnUserPath,
     state::AppState,
 };
 
