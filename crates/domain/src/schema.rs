@@ -54,13 +54,6 @@ pub enum SchemaError {
     Migration(String),
 }
 
-/// The extensions of PostgreSQL that the migrations create.
-pub fn extensions() -> Vec<&'static str> {
-    const CREATE: &str = "CREATE EXTENSION IF NOT EXISTS ";
-    let lines = MIGRATIONS.iter().flat_map(|migration| migration.sql.as_str().lines());
-    lines.filter_map(|line| line.trim().strip_prefix(CREATE)?.split([';', ' ']).next()).collect()
-}
-
 /// Changes whenever a migration does; names the tests' template database.
 pub fn fingerprint() -> String {
     let all: Vec<u8> = MIGRATIONS.iter().flat_map(|migration| migration.checksum.iter().copied()).collect();

@@ -49,11 +49,6 @@ pub async fn findings(state: &AppState) -> Vec<Finding> {
         ("database", "start PostgreSQL, or correct DATABASE_URL", within(database(state)).await),
         ("schema", "run `freehunt-api migrate`", within(current_schema(state)).await),
         (
-            "extensions",
-            "install PostgreSQL's contrib package, then run `freehunt-api migrate`",
-            within(extensions(state)).await,
-        ),
-        (
             "rules",
             "look at the rows named; an index is missing because they break its rule",
             within(rules(state)).await,
@@ -91,16 +86,6 @@ async fn current_schema(state: &AppState) -> anyhow::Result<String> {
     let mut connection = state.pool.acquire().await?;
     ensure!(schema::is_current(&mut connection).await?, "migrations are missing");
     Ok("up to date".to_owned())
-}
-
-/// Those that the migrations ask for, as they are in this database.
-async fn extensions(state: &AppState) -> anyhow::Result<String> {
-    let installed: Vec<String> =
-        sqlx::query_scalar("SELECT extname::text FROM pg_extension ORDER BY extname").fetch_all(&state.pool).await?;
-    let missing: Vec<&str> =
-        schema::extensions().into_iter().filter(|name| !installed.iter().any(|known| known == name)).collect();
-    ensure!(missing.is_empty(), "{} is missing", missing.join(", "));
-    Ok(installed.join(", "))
 }
 
 /// Indexes that the migration leaves out on a database that already breaks their rule.
