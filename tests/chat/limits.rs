@@ -40,7 +40,9 @@ async fn whoever_floods_is_disconnected_and_others_notice_nothing() {
         for _ in 0..500 {
             flooder.emit("joinRoom", json!({ "roomId": pair.conversation }));
         }
-        assert_eq!(flooder.wait_for_close().await, "io server disconnect");
+        // Who goes on sending meets the closed connection, and may do so before it reads why.
+        let reason = flooder.wait_for_close().await;
+        assert!(["io server disconnect", "transport close"].contains(&reason.as_str()), "{reason}");
         assert!(flooder.received("joinedRoom").len() <= 25, "{}", flooder.received("joinedRoom").len());
         say(&pair.alice, &pair.conversation, "toujours là").await;
         bob.wait_for("newMessage", 1).await;
