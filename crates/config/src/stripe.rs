@@ -89,13 +89,13 @@ mod tests {
         for text in ["whsec_a1,whsec_b2", "whsec_a1 whsec_b2", "whsec_a1\r\nwhsec_b2", ",whsec_a1,, whsec_b2,"] {
             assert_eq!(exposed(text), Ok(vec!["whsec_a1".to_owned(), "whsec_b2".to_owned()]), "{text:?}");
         }
-        assert_eq!(exposed("whsec_a,whsec_b,whsec_c,whsec_d").map(|secrets| secrets.len()), Ok(4));
+        assert_eq!(exposed("whsec_a1,whsec_b2,whsec_c3,whsec_d4").map(|secrets| secrets.len()), Ok(4));
     }
 
     /// Fault case 85.
     #[test]
     fn an_empty_webhook_secret_is_refused() {
-        let too_many = "whsec_a,whsec_b,whsec_c,whsec_d,whsec_e";
+        let too_many = "whsec_a1,whsec_b2,whsec_c3,whsec_d4,whsec_e5";
         for text in [",", " , ", "whsec_", "whsec_a1,whsec_", "whsec_xxx", "sk_test_51Ab", too_many] {
             assert!(exposed(text).is_err(), "{text:?}");
         }
