@@ -156,9 +156,13 @@ async fn insert_event(
     )
     .fetch_one(connection)
     .await?;
-    // Outside of `collect` nobody asks.
-    let _collected = WRITTEN.try_with(|written| written.borrow_mut().push(row.id));
+    remember(row.id);
     Ok(row.id)
+}
+
+/// For [`collect`]: a statement on this task wrote the event. Outside of it nobody asks.
+pub(crate) fn remember(id: i64) {
+    let _collected = WRITTEN.try_with(|written| written.borrow_mut().push(id));
 }
 
 /// Forgets the events of transactions that began before `until`; returns how many.

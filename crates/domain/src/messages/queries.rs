@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Message, MessageContent};
 use crate::{
     Timestamp,
-    chat_events::ChatEventKind,
+    chat_events::{self, ChatEventKind},
     ids::{ConversationId, DocumentId, MessageId, UserId},
 };
 
@@ -107,7 +107,9 @@ pub async fn insert_published(connection: &mut PgConnection, message: MessageRow
                   m."senderId" AS "sender_id: UserId", m."receiverId" AS "receiver_id: UserId",
                   m."documentId" AS "document_id: DocumentId", m."timestamp" AS "timestamp: Timestamp", m."content",
                   m."createdAt" AS "created_at: Timestamp", m."updatedAt" AS "updated_at: Timestamp",
-                  pg_notify('freehunt_chat', event.id::text) AS "notified: ()"
+                  event.id AS event_id,
+                  CASE WHEN current_setting('freehunt.fan_out', true) IS DISTINCT FROM 'redis'
+                       THEN pg_notify('freehunt_chat', event.id::text)::text END AS notified
            FROM message m, event"#,
         message.id.0,
         message.conversation_id.0,
@@ -119,6 +121,7 @@ pub async fn insert_published(connection: &mut PgConnection, message: MessageRow
     )
     .fetch_one(connection)
     .await?;
+    chat_events::remember(row.event_id);
     Ok(Message {
         id: row.id,
         conversation_id: row.conversation_id,
