@@ -25,10 +25,13 @@ pub fn start(config: &LogConfig, traces: Option<&Traces>) {
 }
 
 /// The lines that `text` asks for, without those of libraries that write a secret at the levels an operator turns on to
-/// look for a fault: the S3 client names its access key.
+/// look for a fault: the S3 client names its access key, the Socket.IO server what people write to each other.
 pub fn filter(text: &str) -> EnvFilter {
+    const QUIET: [&str; 3] = ["aws=warn", "socketioxide=info", "engineioxide=info"];
     let filter = EnvFilter::try_new(text).unwrap_or_else(|_| EnvFilter::new("info"));
-    filter.add_directive("aws=warn".parse().expect("the directive is well-formed"))
+    QUIET
+        .into_iter()
+        .fold(filter, |filter, quiet| filter.add_directive(quiet.parse().expect("the directive is well-formed")))
 }
 
 /// One JSON object a line, whatever a text in it holds.
