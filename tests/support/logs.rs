@@ -86,7 +86,7 @@ impl io::Write for Watch {
 /// What is wrong with a log line: no JSON object of one line, or a secret in it.
 pub fn problem(line: &str) -> Option<String> {
     let object = line.strip_suffix('\n').filter(|object| !object.contains(['\n', '\r', '\u{1b}']));
-    if !object.is_some_and(|object| serde_json::from_str::<serde_json::Map<_, _>>(object).is_ok()) {
+    if object.is_none_or(|object| serde_json::from_str::<serde_json::Map<_, _>>(object).is_err()) {
         return Some("not one JSON object".to_owned());
     }
     secret_in(line)
@@ -107,7 +107,7 @@ fn secret_in(text: &str) -> Option<String> {
     let secrets = SECRETS.read().unwrap();
     words(text)
         .find_map(|word| {
-            if word.starts_with("eyJ") && word.len() > 30 {
+            if word.starts_with("eyJ") && word.len() >= SHORTEST_SECRET {
                 Some("a signed token".to_owned())
             } else if Token::parse(word).is_some() {
                 Some("a session's token or ticket".to_owned())
