@@ -442,7 +442,7 @@ fn the_blueprint_is_one_that_each_version_takes() {
                 let fields = Value::Object(fields.clone());
                 let found = schema.problems(serializer, &fields).into_iter().filter(|problem| {
                     let is_newer = |field: &&str| problem.ends_with(&format!(" has no {field}"));
-                    version == CURRENT || !NEWER_FIELDS.iter().any(|field| is_newer(&field))
+                    version == CURRENT || !NEWER_FIELDS.iter().any(is_newer)
                 });
                 problems.extend(found.map(|problem| format!("{version} {model}: {problem}")));
                 checked.insert(model.to_owned());

@@ -195,6 +195,7 @@ impl<'a> Storm<'a> {
         }
     }
 
+    #[expect(clippy::print_stdout, reason = "the long run is asked for its counts")]
     fn report(&self, messages: usize, rate: f64) {
         let connections: Vec<usize> = self.readers.iter().map(|reader| reader.connections()).collect();
         let received: Vec<usize> = self.readers.iter().map(|reader| reader.received().len()).collect();
