@@ -184,6 +184,33 @@ async fn a_foreign_project_does_not_show_through_a_conversation() {
     .await;
 }
 
+/// Nor does somebody else's conversation show to those who linked it to a project of theirs.
+#[tokio::test]
+async fn a_foreign_conversation_does_not_show_through_a_project() {
+    TestApp::run(async |app| {
+        let (acme, bob) = (app.company("acme").await, app.freelance("bob").await);
+        let (eve, globex) = (app.freelance("eve").await, app.company("globex").await);
+        let posting = paid_posting(app, &acme, &[45_000]).await;
+        app.accepted_project(posting, &bob, &acme).await;
+        let project: uuid::Uuid =
+            sqlx::query_scalar(r#"SELECT "id" FROM "Project""#).fetch_one(&app.pool).await.unwrap();
+        let secret = eve.post("/conversations", between(&eve, &globex)).await.expect(201);
+        sqlx::query(r#"UPDATE "Project" SET "conversationId" = $1::uuid"#)
+            .bind(secret["id"].as_str())
+            .execute(&app.pool)
+            .await
+            .unwrap();
+        let mut body = between(&bob, &acme);
+        body["projectId"] = json!(project);
+        let begun = bob.post(FIND_OR_CREATE, body.clone()).await.expect(201);
+        assert_ne!(begun["id"], secret["id"], "the project gets a conversation of its own parties");
+        assert_eq!(begun["messages"], json!([]));
+        assert_eq!(acme.get(&format!("/conversations/project/{project}")).await.expect(200)["id"], begun["id"]);
+        assert_eq!(bob.post(FIND_OR_CREATE, body).await.expect(201)["id"], begun["id"]);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn thirty_conversations_a_day_are_enough() {
     TestApp::run(async |app| {

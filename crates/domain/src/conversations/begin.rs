@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     chat_events::{self, ChatEventKind},
-    ids::{ConversationId, ProjectId, UserId},
+    ids::{ProjectId, UserId},
     limits::{Creation, count_creation},
     policy::ProjectFacts,
     projects, users,
@@ -61,7 +61,7 @@ pub async fn find_or_create(pool: &PgPool, new: &NewConversation) -> Result<Conv
     let pair = check_people(&mut transaction, new).await?;
     let conversation = match new.project {
         Some(project) => match lock_project_of(&mut transaction, new, project).await? {
-            Some(linked) => find_linked(&mut transaction, linked).await?,
+            Some(linked) => linked,
             None => begin(&mut transaction, new).await?,
         },
         None => find_or_begin_direct(&mut transaction, new, pair).await?,
@@ -77,12 +77,13 @@ async fn check_people(connection: &mut PgConnection, new: &NewConversation) -> R
     Ok(pair)
 }
 
-/// Holds the project and returns its conversation.
+/// Holds the project and returns its conversation. The original let anybody link any conversation to a project of their
+/// own: one of other people is no link.
 async fn lock_project_of(
     connection: &mut PgConnection,
     new: &NewConversation,
     project: ProjectId,
-) -> Result<Option<ConversationId>, BeginConversationError> {
+) -> Result<Option<Conversation>, BeginConversationError> {
     let project_row =
         projects::queries::lock_project(connection, project).await?.ok_or(BeginConversationError::NoProject)?;
     let facts = projects::queries::find_project_facts(connection, project)
@@ -92,14 +93,12 @@ async fn lock_project_of(
     if !parties.contains(&Some(new.sender)) || !parties.contains(&Some(new.receiver)) {
         return Err(BeginConversationError::NotTheParties);
     }
-    Ok(project_row.conversation_id)
-}
-
-async fn find_linked(
-    connection: &mut PgConnection,
-    id: ConversationId,
-) -> Result<Conversation, BeginConversationError> {
-    Ok(queries::find_conversation(connection, id).await?.ok_or(sqlx::Error::RowNotFound)?)
+    let linked = match project_row.conversation_id {
+        Some(id) => queries::find_conversation(connection, id).await?,
+        None => None,
+    };
+    Ok(linked
+        .filter(|linked| [linked.sender_id, linked.receiver_id].map(Some).iter().all(|user| parties.contains(user))))
 }
 
 async fn find_or_begin_direct(
