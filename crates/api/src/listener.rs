@@ -99,6 +99,8 @@ async fn listen(options: PgConnectOptions, memory: Memory, stop: CancellationTok
 /// Returns when the connection is lost. A fresh listener each time: sqlx's own reconnecting would not say so in time.
 async fn hear(pool: &sqlx::PgPool, memory: &Memory) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
+    // A lost connection is noticed at once; by itself sqlx would first look for another while nothing is heard.
+    listener.eager_reconnect(false);
     listener.listen_all([sessions::CHANNEL, skills::CHANNEL]).await?;
     memory.begin_listening().await;
     while let Some(notification) = listener.try_recv().await? {
