@@ -58,28 +58,32 @@ const PUBLIC: [&str; 12] = [
 async fn a_profile_is_made_read_changed_and_deleted() {
     TestApp::run(async |app| {
         let alice = app.user("alice", Role::Freelance).await;
-        let (rust, sql) = (skill(app, "Rust").await, skill(app, "SQL").await);
+        // Skills come oldest first, not by name.
+        let (sql, rust) = (skill(app, "SQL").await, skill(app, "Rust").await);
         let mine = format!("/freelances/user/{}", alice.user_id);
         let none = alice.get(&mine).await;
         assert_eq!(none.message(), format!("Freelance profile not found for user ID: {}", alice.user_id));
         assert_eq!(none.expect(404)["error"], "Not Found");
 
-        let body = with(profile_of(&alice), "skillIds", json!([sql, rust, rust]));
+        let body = with(profile_of(&alice), "skillIds", json!([rust, sql, rust]));
         let created = alice.post("/freelances", with(body, "documentIds", json!("x"))).await.expect(201);
         let mut own = PUBLIC.to_vec();
         own.insert(9, "stripeAccountId");
         assert_eq!(keys(&created), own);
         assert_eq!(keys(&created["user"]), ["createdAt", "email", "id", "role", "updatedAt", "username"]);
         assert_eq!((&created["averageDailyRate"], &created["stripeAccountId"]), (&json!(450.5), &Value::Null));
-        assert_eq!(skill_names(&created), ["Rust", "SQL"]);
+        assert_eq!(skill_names(&created), ["SQL", "Rust"]);
         assert_eq!(alice.get(&mine).await.expect(200), created);
+        assert_eq!(skill_names(&alice.get("/auth/getme").await.expect(200)["freelance"]), ["SQL", "Rust"]);
+        let found = app.anonymous().post("/freelances/search", json!({})).await.expect(200);
+        assert_eq!(skill_names(&found["data"][0]), ["SQL", "Rust"]);
 
         let path = format!("/freelances/{}", created["id"].as_str().unwrap());
         let change = json!({ "jobTitle": "DevOps", "averageDailyRate": 300, "seniority": 0 });
         let changed = alice.patch(&path, change).await.expect(200);
         assert_eq!((&changed["jobTitle"], &changed["seniority"]), (&json!("DevOps"), &json!(0)));
         assert_eq!(changed["averageDailyRate"].to_string(), "300");
-        assert_eq!(skill_names(&changed), ["Rust", "SQL"]);
+        assert_eq!(skill_names(&changed), ["SQL", "Rust"]);
         assert_eq!(skill_names(&alice.patch(&path, json!({ "skillIds": [sql] })).await.expect(200)), ["SQL"]);
         assert_eq!(skill_names(&alice.patch(&path, json!({ "skillIds": [] })).await.expect(200)), [""; 0]);
 

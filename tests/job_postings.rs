@@ -108,14 +108,15 @@ async fn found(searcher: &Persona, search: Value) -> (Vec<String>, i64) {
 async fn a_posting_is_drafted() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
-        let (rust, sql) = (skill(app, "Rust").await, skill(app, "SQL").await);
-        let body = with(draft(&acme), "skillIds", json!([sql, rust, sql]));
+        // Skills come oldest first, not by name.
+        let (sql, rust) = (skill(app, "SQL").await, skill(app, "Rust").await);
+        let body = with(draft(&acme), "skillIds", json!([rust, sql, rust]));
         // The form posts with a trailing slash; checkpoint ids are known and ignored.
         let created = acme.post("/job-postings/", with(body, "checkpointIds", json!([UNKNOWN]))).await.expect(201);
         assert_eq!(created["status"], "PENDING_PAYMENT");
         assert_eq!(created["totalAmount"], 450.5);
         assert_eq!(created["averageDailyRate"], 500);
-        assert_eq!(ids(&created["skills"]), [rust.to_string(), sql.to_string()]);
+        assert_eq!(ids(&created["skills"]), [sql.to_string(), rust.to_string()]);
         assert_eq!(created["checkpoints"], json!([]));
         assert_eq!(created["company"]["user"]["email"], acme.email);
         let path = format!("/job-postings/{}", created["id"].as_str().unwrap());

@@ -101,7 +101,7 @@ async fn list_found(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<F
                   linked.skills AS "skills: Json<Vec<SkillRow>>"
            FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS chosen (id, place)
                 JOIN "Freelance" f ON f."id" = chosen.id JOIN "User" u ON u."id" = f."userId"
-                LEFT JOIN (SELECT link."A" AS id, json_agg(s ORDER BY s."name") AS skills
+                LEFT JOIN (SELECT link."A" AS id, json_agg(s ORDER BY s."createdAt", s."id") AS skills
                            FROM "_FreelanceToSkill" link JOIN "Skill" s ON s."id" = link."B"
                            WHERE link."A" = ANY((SELECT $1)::uuid[]) GROUP BY link."A") linked ON linked.id = f."id"
            ORDER BY chosen.place"#,

@@ -41,7 +41,7 @@ pub struct JobPostingSearch {
 pub struct FoundJobPosting {
     pub posting: JobPosting,
     pub company_name: String,
-    /// In the order of their names.
+    /// Oldest first.
     pub skills: Vec<Skill>,
     /// In the order of their dates.
     pub checkpoints: Vec<Checkpoint>,
@@ -135,7 +135,7 @@ async fn list_found(
                   coalesce(linked.common_skills, 0) AS "common_skills!"
            FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS chosen (id, place)
                 JOIN "JobPosting" p ON p."id" = chosen.id JOIN "Company" c ON c."id" = p."companyId"
-                LEFT JOIN (SELECT link."A" AS id, json_agg(s ORDER BY s."name") AS skills,
+                LEFT JOIN (SELECT link."A" AS id, json_agg(s ORDER BY s."createdAt", s."id") AS skills,
                                   count(*) FILTER (WHERE s."id" = ANY((SELECT $2::uuid[])::uuid[])) AS common_skills
                            FROM "_JobPostingToSkill" link JOIN "Skill" s ON s."id" = link."B"
                            WHERE link."A" = ANY((SELECT $1)::uuid[]) GROUP BY link."A") linked ON linked.id = p."id"

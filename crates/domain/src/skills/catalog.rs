@@ -16,20 +16,18 @@ pub const CHANNEL: &str = "freehunt_skills";
 pub struct SkillCatalog {
     /// Oldest first.
     skills: Vec<Skill>,
-    /// Index in `skills`, and place in the order of names that the database has.
-    places: HashMap<Uuid, (usize, i64)>,
+    /// Index in `skills`.
+    places: HashMap<Uuid, usize>,
 }
 
 impl SkillCatalog {
     pub async fn load(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
-        let ranked = queries::list_ranked_skills(connection).await?;
-        let mut places = HashMap::with_capacity(ranked.len());
-        let mut skills = Vec::with_capacity(ranked.len());
-        for (index, (skill, rank)) in ranked.into_iter().enumerate() {
-            places.insert(skill.id.0, (index, rank));
-            skills.push(skill);
-        }
-        Ok(Self { skills, places })
+        Ok(Self::of(queries::list_skills(connection).await?))
+    }
+
+    fn of(skills: Vec<Skill>) -> Self {
+        let places = skills.iter().enumerate().map(|(place, skill)| (skill.id.0, place)).collect();
+        Self { skills, places }
     }
 
     /// Oldest first.
@@ -37,7 +35,7 @@ impl SkillCatalog {
         &self.skills
     }
 
-    /// The skills with these ids, in the order of their names.
+    /// The skills with these ids, oldest first, as the original has them.
     pub async fn find(&self, connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Skill>, sqlx::Error> {
         let found = self.find_each(connection, &[ids]).await?;
         Ok(found.into_iter().next().unwrap_or_default())
@@ -58,9 +56,9 @@ impl SkillCatalog {
 
     /// Those of the skills that are in the catalog.
     fn known(&self, ids: &[Uuid]) -> Vec<Skill> {
-        let mut places: Vec<(usize, i64)> = ids.iter().filter_map(|id| self.places.get(id).copied()).collect();
-        places.sort_unstable_by_key(|(_, rank)| *rank);
-        places.into_iter().filter_map(|(index, _)| self.skills.get(index).cloned()).collect()
+        let mut places: Vec<usize> = ids.iter().filter_map(|id| self.places.get(id).copied()).collect();
+        places.sort_unstable();
+        places.into_iter().filter_map(|place| self.skills.get(place).cloned()).collect()
     }
 }
 
@@ -84,14 +82,11 @@ mod tests {
     }
 
     #[test]
-    fn skills_come_in_the_order_of_their_names() {
+    fn skills_come_oldest_first_and_unknown_ones_not_at_all() {
         let ids: Vec<Uuid> = (1..=3).map(Uuid::from_u128).collect();
-        let catalog = SkillCatalog {
-            skills: vec![skill(1, "c"), skill(2, "a"), skill(3, "b")],
-            places: HashMap::from([(ids[0], (0, 3)), (ids[1], (1, 1)), (ids[2], (2, 2))]),
-        };
+        let catalog = SkillCatalog::of(vec![skill(1, "c"), skill(2, "a"), skill(3, "b")]);
         let names = |ids: &[Uuid]| catalog.known(ids).into_iter().map(|skill| skill.name).collect::<Vec<_>>();
-        assert_eq!(names(&ids), ["a", "b", "c"]);
+        assert_eq!(names(&[ids[2], ids[0], ids[1]]), ["c", "a", "b"]);
         assert_eq!(names(&[ids[0], Uuid::from_u128(4)]), ["c"]);
     }
 }

@@ -6,29 +6,16 @@ use uuid::Uuid;
 use super::{NewSkill, Skill, SkillType};
 use crate::{Timestamp, ids::SkillId};
 
-/// All skills, in the order they were made, each with its place in the order of names.
-pub async fn list_ranked_skills(connection: &mut PgConnection) -> Result<Vec<(Skill, i64)>, sqlx::Error> {
-    let rows = sqlx::query!(
+/// All skills, in the order they were made.
+pub async fn list_skills(connection: &mut PgConnection) -> Result<Vec<Skill>, sqlx::Error> {
+    sqlx::query_as!(
+        Skill,
         r#"SELECT "id" AS "id: SkillId", "name", "normalizedName" AS normalized_name, coalesce("aliases", '{}') AS "aliases!",
-                  "type" AS "type: SkillType", "createdAt" AS "created_at: Timestamp", "updatedAt" AS "updated_at: Timestamp",
-                  row_number() OVER (ORDER BY "name") AS "rank!"
+                  "type" AS "type: SkillType", "createdAt" AS "created_at: Timestamp", "updatedAt" AS "updated_at: Timestamp"
            FROM "Skill" ORDER BY "createdAt", "id""#
     )
     .fetch_all(connection)
-    .await?;
-    let ranked = rows.into_iter().map(|row| {
-        let skill = Skill {
-            id: row.id,
-            name: row.name,
-            normalized_name: row.normalized_name,
-            aliases: row.aliases,
-            r#type: row.r#type,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        };
-        (skill, row.rank)
-    });
-    Ok(ranked.collect())
+    .await
 }
 
 pub async fn find_skill(connection: &mut PgConnection, id: SkillId) -> Result<Option<Skill>, sqlx::Error> {
