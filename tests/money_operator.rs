@@ -86,6 +86,25 @@ async fn a_payment_without_a_record_is_adopted() {
     .await;
 }
 
+/// I5: nothing is published on money that went back while the payment was set aside.
+#[tokio::test]
+async fn a_payment_that_was_refunded_by_hand_is_not_adopted() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let session = page_of_the_original(app, &acme, posting, 10_000).await;
+        pay_unrecorded(app, &session).await;
+        app.stripe.refund_from_dashboard(&app.stripe.books().payment_intents[0].id, Some(1_000)).unwrap();
+        app.stripe.wait_until_delivered().await;
+        let adopted = set_aside::adopt(&app.state.pool, &app.state.stripe, decision(&session)).await;
+        assert!(matches!(adopted, Err(DecisionError::AlreadyRefunded(1_000))), "{adopted:?}");
+        assert_eq!(app.posting_status(posting).await, "PENDING_PAYMENT");
+        assert_eq!(actions_of_operators(app).await, [""; 0]);
+        jobs_are_done(app).await;
+    })
+    .await;
+}
+
 /// X10: a page over fifty cents never publishes, not even by an operator's word; the money goes back and the posting can
 /// be paid as it should.
 #[tokio::test]

@@ -19,6 +19,9 @@ use crate::{Setback, provider::payment_of};
 pub enum DecisionError {
     #[error(transparent)]
     Refused(#[from] QuarantineError),
+    /// Cents that went back already, so that the posting would be published on money that is gone.
+    #[error("{0} cents of the payment were refunded already: give the rest back instead")]
+    AlreadyRefunded(i64),
     #[error(transparent)]
     Stripe(#[from] StripeError),
     #[error(transparent)]
@@ -70,6 +73,9 @@ pub struct Decision<'a> {
 /// The payment is the posting's after all.
 pub async fn adopt(pool: &PgPool, stripe: &Stripe, decision: Decision<'_>) -> Result<PaymentOutcome, DecisionError> {
     let look = look(stripe, decision.stripe_session_id).await?;
+    if look.refunded_cents > 0 {
+        return Err(DecisionError::AlreadyRefunded(look.refunded_cents));
+    }
     Ok(quarantine::adopt(pool, &look.set_aside(decision.live_mode, decision.operator)).await?)
 }
 
