@@ -3,11 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::response::Response;
 use freehunt_domain::chat_events;
 use freehunt_fanout::{FanoutError, Redis, announce};
 use sqlx::PgPool;
@@ -57,9 +53,9 @@ impl Announcements {
 }
 
 /// Around everything that may write an event.
-pub async fn announce_events(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let Some(announcements) = &state.announcements else { return next.run(request).await };
-    let (response, events) = chat_events::collect(next.run(request)).await;
+pub async fn announce_events(state: &AppState, handled: impl Future<Output = Response>) -> Response {
+    let Some(announcements) = &state.announcements else { return handled.await };
+    let (response, events) = chat_events::collect(handled).await;
     announcements.add(events);
     response
 }

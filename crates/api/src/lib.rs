@@ -18,20 +18,14 @@ pub mod state;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
-    middleware,
+    extract::Request,
     response::{IntoResponse, Response},
     routing::get,
 };
 use freehunt_config::ApiConfig;
 use freehunt_domain::time::Clock;
-use freehunt_serving::requests::{check_request_id, observe};
+use freehunt_serving::requests::check_request_id;
 use tower::ServiceExt;
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
-    timeout::TimeoutLayer,
-};
 
 use crate::{
     error::ApiError,
@@ -59,7 +53,7 @@ pub fn build(config: ApiConfig, clock: Clock) -> anyhow::Result<Server> {
         .route("/health/ready", get(routes::health::ready))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found);
-    let router = add_layers(router, &state).with_state(state.clone());
+    let router = layers::add(router, &state).with_state(state.clone());
     Ok(Server { state, router, known })
 }
 
@@ -68,36 +62,19 @@ pub fn document() -> utoipa::openapi::OpenApi {
     openapi::router_and_document().1
 }
 
-/// From the inside out: the last layer sees a request first.
-fn add_layers(router: Router<AppState>, state: &AppState) -> Router<AppState> {
-    router
-        .layer(middleware::from_fn_with_state(state.clone(), announcements::announce_events))
-        .layer(DefaultBodyLimit::max(extract::BODY_LIMIT_BYTES))
-        .layer(middleware::from_fn_with_state(state.clone(), layers::refuse_foreign_origins))
-        .layer(middleware::from_fn(layers::add_etag))
-        .layer(CatchPanicLayer::custom(layers::catch_panics))
-        .layer(TimeoutLayer::with_status_code(http::StatusCode::SERVICE_UNAVAILABLE, state.config.http.request_timeout))
-        .layer(layers::cors(&state.allowed_origins))
-        .layer(middleware::from_fn(layers::answer_options_with_204))
-        .layer(middleware::from_fn_with_state(state.clone(), layers::add_security_headers))
-        .layer(middleware::from_fn(observe))
-        .layer(PropagateRequestIdLayer::x_request_id())
-        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
-        .layer(middleware::map_request(check_request_id))
-}
-
 impl Server {
     /// Everything that is served: paths are normalised before they are routed.
     pub fn into_router(self) -> Router {
         let (router, known) = (self.router, self.known);
         let health = PlainHealth::default();
-        Router::new().fallback(move |request: Request| {
+        Router::new().fallback(move |mut request: Request| {
             let asks_health = PlainHealth::is_asked_by(&request);
             let (router, known, health) = (router.clone(), known.clone(), health.clone());
             async move {
                 if asks_health && let Some(answer) = health.answer() {
                     return answer;
                 }
+                check_request_id(&mut request);
                 let request = layers::normalize_path(&known, request);
                 let answer = router.oneshot(request).await.unwrap_or_else(|never| match never {});
                 if asks_health {

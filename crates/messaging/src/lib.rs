@@ -24,7 +24,13 @@ pub mod transport;
 
 use std::time::Duration;
 
-use axum::{Router, extract::State, middleware, response::Response, routing::get};
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::Response,
+    routing::get,
+};
 use freehunt_config::MessagingConfig;
 use freehunt_domain::time::Clock;
 use freehunt_serving::{health, requests::observe};
@@ -99,8 +105,8 @@ pub fn build_with(config: MessagingConfig, clock: Clock, timing: Timing) -> anyh
         .with_state(state.clone())
         .layer(sockets)
         .layer(CatchPanicLayer::new())
-        .layer(middleware::from_fn_with_state(state.clone(), auth::guard))
-        .layer(middleware::from_fn(observe));
+        .layer(from_fn_with_state(state.clone(), auth::guard))
+        .layer(from_fn(|request: Request, next: Next| observe(request, |request| next.run(request))));
     Ok(Server { state, router, io, inboxes })
 }
 

@@ -4,21 +4,34 @@ use axum::{
     body::{Body, to_bytes},
     extract::Request,
     http::{HeaderValue, Method, StatusCode, header, header::InvalidHeaderValue, response::Parts},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use ring::digest;
+use sha1::{Digest, Sha1};
 
 use crate::error::ApiError;
 
 /// Larger answers go out without an ETag.
 const LIMIT_BYTES: usize = 4 * 1024 * 1024;
 
-pub async fn add_etag(request: Request, next: Next) -> Response {
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
-    let response = next.run(request).await;
+/// What a request says about the answer it has already.
+pub struct Known {
+    is_read: bool,
+    if_none_match: Option<HeaderValue>,
+}
+
+impl Known {
+    pub fn of(request: &Request) -> Self {
+        Self {
+            is_read: matches!(*request.method(), Method::GET | Method::HEAD),
+            if_none_match: request.headers().get(header::IF_NONE_MATCH).cloned(),
+        }
+    }
+}
+
+/// Gives the answer to a read its tag; to somebody who has it already, only that.
+pub async fn add_etag(known: Known, response: Response) -> Response {
+    let Known { is_read, if_none_match } = known;
     if !is_read || response.status() != StatusCode::OK {
         return response;
     }
@@ -58,7 +71,7 @@ pub fn etag_of(bytes: &[u8]) -> Result<HeaderValue, InvalidHeaderValue> {
 
 /// `W/"<length in hex>-<first 27 characters of the SHA-1 in base64>"`; an identifier, not a protection.
 fn weak_etag(bytes: &[u8]) -> String {
-    let hash = STANDARD.encode(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes));
+    let hash = STANDARD.encode(Sha1::digest(bytes));
     format!("W/\"{:x}-{}\"", bytes.len(), &hash[..27])
 }
 

@@ -1,11 +1,6 @@
 //! Headers of every answer: what protects browsers, and the charset that the original names with its JSON.
 
-use axum::{
-    extract::{Request, State},
-    http::{HeaderName, HeaderValue, header},
-    middleware::Next,
-    response::Response,
-};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::state::AppState;
 
@@ -18,9 +13,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=ut
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// A route may set its own policy (the documentation pages do); everything else gets the strict one.
-pub async fn add_security_headers(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+pub fn add_security_headers(state: &AppState, headers: &mut HeaderMap) {
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -28,11 +21,10 @@ pub async fn add_security_headers(State(state): State<AppState>, request: Reques
         headers.insert(header::CONTENT_TYPE, JSON);
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
-    if public_scheme_is_https(&state) {
+    if public_scheme_is_https(state) {
         let year = HeaderValue::from_static("max-age=31536000; includeSubDomains");
         headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
     }
-    response
 }
 
 pub fn public_scheme_is_https(state: &AppState) -> bool {
