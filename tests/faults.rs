@@ -38,9 +38,10 @@ async fn readiness(app: &TestApp, url: &str) -> u16 {
 #[tokio::test]
 async fn without_a_free_connection_the_answer_is_503_in_two_seconds() {
     TestApp::run(async |app| {
-        let mut taken = Vec::new();
-        while taken.len() < 8 {
-            taken.push(app.state.pool.acquire().await.unwrap());
+        let (mut of_requests, mut of_transactions) = (Vec::new(), Vec::new());
+        while of_requests.len() < 4 {
+            of_requests.push(app.state.connections.acquire().await.unwrap());
+            of_transactions.push(app.state.pool.acquire().await.unwrap());
         }
         let began = Instant::now();
         let (skills, ready, live) = tokio::join!(
@@ -53,7 +54,7 @@ async fn without_a_free_connection_the_answer_is_503_in_two_seconds() {
         assert_eq!((ready.status, live.status), (503, 200));
         // Two seconds of waiting, and what a busy machine adds.
         assert!(began.elapsed() < Duration::from_millis(3_500), "{:?}", began.elapsed());
-        drop(taken);
+        drop((of_requests, of_transactions));
         eventually("the server is ready again", async || readiness(app, &app.url).await == 200).await;
         app.anonymous().get("/skills").await.expect(200);
     })

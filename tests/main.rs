@@ -37,6 +37,7 @@ mod payment_model;
 mod payments;
 mod payout_accounts;
 mod policy;
+mod pool;
 mod projects;
 mod readme;
 mod refunds;

@@ -217,6 +217,7 @@ impl TestApp {
             ended.expect("a server stops in time").expect("no server panics").expect("a server ends well");
         }
         self.state.pool.close().await;
+        self.state.connections.close();
     }
 }
 

@@ -1,13 +1,14 @@
 //! The numbers of the API beside those of its requests, and the ones that are looked up when they are asked for.
 
-use freehunt_serving::metrics::sample_pool;
+use freehunt_domain::database::Counts;
+use freehunt_serving::metrics::set_connections;
 use metrics::{describe_counter, describe_gauge};
 
 use crate::state::AppState;
 
 /// Takes the numbers that nobody counts as they change.
 pub fn sample(state: &AppState) {
-    sample_pool(&state.pool);
+    set_connections(&[Counts::of(&state.pool), state.connections.count()]);
     #[expect(clippy::cast_precision_loss, reason = "the cache holds far fewer than 2^53 sessions")]
     metrics::gauge!("freehunt_sessions_cached").set(state.sessions.count() as f64);
 }

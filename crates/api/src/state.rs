@@ -7,7 +7,11 @@ use freehunt_authentik::{
     oidc::{Oidc, OidcSettings, SigningAlgorithm},
 };
 use freehunt_config::{ApiConfig, SigningAlgorithm as ConfiguredAlgorithm};
-use freehunt_domain::{chat_events::FanOut, database, time::Clock};
+use freehunt_domain::{
+    chat_events::FanOut,
+    database::{self, Connection, Connections},
+    time::Clock,
+};
 use freehunt_jobs::{JobContext, Jobs};
 use freehunt_serving::Readiness;
 use freehunt_storage::{Storage, StorageSettings, image::Sanitiser};
@@ -28,7 +32,10 @@ pub struct AppState(Arc<App>);
 
 pub struct App {
     pub config: ApiConfig,
+    /// For transactions, and for what goes on beside requests.
     pub pool: PgPool,
+    /// For requests' single statements.
+    pub connections: Connections,
     pub clock: Clock,
     pub authentik: Authentik,
     pub oidc: Oidc,
@@ -71,11 +78,10 @@ impl AppState {
     pub fn new(config: ApiConfig, clock: Clock) -> anyhow::Result<Self> {
         let fan_out = if config.redis_url.is_some() { FanOut::Redis } else { FanOut::Postgres };
         let announcements = config.redis_url.as_ref().map(|url| Announcements::new(url)).transpose()?;
-        let pool = database::pool(
-            fan_out.of_connections(config.database.options.clone()),
-            config.database.max_connections,
-            config.database.acquire_timeout,
-        );
+        let options = fan_out.of_connections(config.database.options.clone());
+        let half = config.database.max_connections.div_ceil(2);
+        let pool = database::pool(options.clone(), half, config.database.acquire_timeout);
+        let connections = Connections::new(options, half, config.database.acquire_timeout)?;
         let authentik = Authentik::new(AuthentikSettings {
             url: config.authentik.url.clone(),
             login_flow: config.authentik.login_flow.clone(),
@@ -107,6 +113,7 @@ impl AppState {
         let allowed_origins = config.frontend.allowed_origins();
         Ok(Self(Arc::new(App {
             pool,
+            connections,
             clock,
             authentik,
             oidc,
@@ -125,6 +132,13 @@ impl AppState {
             allowed_origins,
             config,
         })))
+    }
+}
+
+impl App {
+    /// A connection for a statement or two. A transaction over several tables takes one of `pool`.
+    pub async fn connection(&self) -> Result<Connection, sqlx::Error> {
+        self.connections.acquire().await
     }
 }
 

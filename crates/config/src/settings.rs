@@ -138,7 +138,7 @@ static SETTINGS: &[Setting] = &[
         BOTH,
         Derived("the URL's connection_limit, else 16"),
         "connections",
-        "Largest number of connections in the pool of one process.",
+        "Largest number of connections of one process; the API keeps half of them for transactions and background work.",
     ),
     plain(
         "DATABASE_ACQUIRE_TIMEOUT_MS",

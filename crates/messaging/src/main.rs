@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use freehunt_config::{MessagingConfig, Source};
-use freehunt_domain::time::Clock;
+use freehunt_domain::{database::Counts, time::Clock};
 use freehunt_messaging::{asyncapi, build, metrics, serve};
 use freehunt_serving::{
     health, logging,
-    metrics::{Recorder, sample_pool},
+    metrics::{Recorder, set_connections},
     serve::{bind, stop_signal},
     traces::Traces,
 };
@@ -59,8 +59,8 @@ async fn run() -> anyhow::Result<()> {
     let server = build(config, Clock::system())?;
     if let Some((recorder, address)) = recorder {
         metrics::describe();
-        let pool = server.state.pool.clone();
-        recorder.serve(address, move || sample_pool(&pool)).await?;
+        let pools = [server.state.pool.clone(), server.state.delivery_pool.clone()];
+        recorder.serve(address, move || set_connections(&pools.each_ref().map(Counts::of))).await?;
     }
     tracing::info!(address = %listener.local_addr()?, "serving");
     let served = serve::serve(server, listener, stop_signal()).await;

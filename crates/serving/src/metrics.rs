@@ -4,9 +4,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, routing::get};
+use freehunt_domain::database::Counts;
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use sqlx::PgPool;
 use tokio::net::TcpListener;
 
 /// Seconds that requests, outbound calls and deliveries take.
@@ -64,12 +64,12 @@ impl Recorder {
     }
 }
 
-/// How many connections to the database are in use, idle, and allowed.
-pub fn sample_pool(pool: &PgPool) {
-    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
-    metrics::gauge!("freehunt_database_connections", "state" => "idle").set(idle);
-    metrics::gauge!("freehunt_database_connections", "state" => "in_use").set(pool.size().saturating_sub(idle));
-    metrics::gauge!("freehunt_database_connections_limit").set(pool.options().get_max_connections());
+/// How many connections to the database are in use, idle, and allowed, in all pools of the process together.
+pub fn set_connections(pools: &[Counts]) {
+    let sum = |count: fn(&Counts) -> u32| pools.iter().map(count).sum::<u32>();
+    metrics::gauge!("freehunt_database_connections", "state" => "idle").set(sum(|counts| counts.idle));
+    metrics::gauge!("freehunt_database_connections", "state" => "in_use").set(sum(|counts| counts.in_use));
+    metrics::gauge!("freehunt_database_connections_limit").set(sum(|counts| counts.limit));
 }
 
 fn describe() {

@@ -20,7 +20,7 @@ pub(super) async fn authenticate(state: &AppState, token: &SecretString) -> ApiR
 
 async fn session(state: &AppState, token: &SecretString) -> Result<Session, Failure> {
     let claims = state.oidc.verify_bearer(token.expose_secret()).await?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let user = users::queries::find_user_by_authentik_uid(&mut connection, &claims.subject).await?;
     let user = user.ok_or(Failure::Refused)?;
     agrees(&user, claims.email.as_deref())?;

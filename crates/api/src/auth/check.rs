@@ -50,7 +50,7 @@ pub(super) async fn check(
 }
 
 async fn find(state: &AppState, key: &[u8]) -> Result<Option<SessionRow>, sqlx::Error> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     queries::find_session(&mut connection, key).await
 }
 
@@ -121,7 +121,7 @@ async fn confirm(state: &AppState, credential: &Credential, row: &SessionRow) ->
         }
         _ => return Err(Failure::Refused),
     };
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let is_live = queries::confirm_session(&mut connection, row.id, new_secret.as_deref()).await?;
     if is_live { Ok(()) } else { Err(Failure::Refused) }
 }
@@ -201,7 +201,7 @@ async fn adopt(state: &AppState, cookie: &SessionCookie, key: &[u8], address: Ip
 
 async fn try_adopt(state: &AppState, cookie: &SessionCookie, key: &[u8], address: IpAddr) -> Result<Checked, Failure> {
     state.login_limits.adopt_from(address).map_err(Failure::TooMany)?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let is_revoked = queries::is_upstream_revoked(&mut connection, key).await?;
     drop(connection);
     if is_revoked {

@@ -144,7 +144,7 @@ pub(super) async fn note_refusal(
         client_address: address.map(|address| address.to_string()),
         details: Some(json!({ "reason": reason })),
     };
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     audit::record(&mut connection, &record).await
 }
 

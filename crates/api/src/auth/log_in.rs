@@ -78,7 +78,7 @@ pub async fn log_in(state: &AppState, request: LogInRequest<'_>) -> ApiResult<Lo
 }
 
 async fn aimed_at(state: &AppState, identifier: &str) -> ApiResult<Option<UserId>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     Ok(users::queries::find_user_by_identifier(&mut connection, identifier).await?)
 }
 
@@ -90,7 +90,7 @@ async fn account_key(state: &AppState, account: Option<UserId>, request: &LogInR
     };
     let mut is_known_browser = false;
     for credential in Credential::all_cookies(request.headers, state.config.frontend.secure_cookies) {
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let past = sessions::queries::find_past_user(&mut connection, &credential.hash()).await?;
         is_known_browser |= past == Some(user_id);
     }

@@ -56,7 +56,7 @@ pub async fn begin(
         pkce_verifier: STANDARD.encode(verifier.ok_or(Failure::Internal("the system has no randomness to give"))?),
         return_to: allowed_return(frontend, return_to).to_string(),
     };
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let state_hash = hash_secret(&request.state);
     queries::insert_oidc_login(&mut connection, &state_hash, &browser.hash(), &login, LOGIN_LIFETIME).await?;
     Ok(Redirection { to: request.url, cookies: SetCookies::browser(frontend, browser.as_str(), LOGIN_LIFETIME) })
@@ -122,7 +122,7 @@ async fn sign_in(state: &AppState, callback: &Callback<'_>) -> ApiResult<Result<
     let (Some(browser), Some(login_state)) = (browser.and_then(Token::parse), callback.state) else {
         return Ok(Err(NoLogin::Expired));
     };
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let login = queries::take_oidc_login(&mut connection, &hash_secret(login_state), &browser.hash()).await?;
     drop(connection);
     let Some(login) = login else { return Ok(Err(NoLogin::Expired)) };

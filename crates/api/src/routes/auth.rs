@@ -203,7 +203,7 @@ pub async fn get_me(
         session => session?,
     };
     let skills = state.skills.get(&state).await?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let account = find_account(&mut connection, &skills.catalog, session.user_id).await?.ok_or_else(nobody)?;
     drop(connection);
     let cookies = Credential::of(&headers, state.config.frontend.secure_cookies)

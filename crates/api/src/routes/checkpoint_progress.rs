@@ -189,12 +189,12 @@ async fn approve(state: &AppState, allowed: &CheckpointToAdvance) -> ApiResult<C
         state.jobs.attempt(job, patience(state)).await;
         check_transfer(state, intent).await?;
     }
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     find_checkpoint(&mut connection, id).await?.ok_or_else(|| ApiError::not_found(NO_CHECKPOINT))
 }
 
 async fn check_transfer(state: &AppState, intent: TransferIntentId) -> ApiResult<()> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let intent = find_transfer(&mut connection, intent).await?.ok_or(sqlx::Error::RowNotFound)?;
     match intent.status {
         TransferStatus::Succeeded | TransferStatus::Reversed => Ok(()),

@@ -97,7 +97,7 @@ impl Access for VisibleAvatar {
     async fn grant((session, owner): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let is_own = owner == session.user_id;
         let shares_conversation = !is_own && {
-            let mut connection = state.pool.acquire().await?;
+            let mut connection = state.connection().await?;
             queries::share_conversation(&mut connection, session.user_id, owner).await?
         };
         ApiError::check(policy::view_avatar(session.actor(), owner, shares_conversation), "User not found")?;
@@ -122,7 +122,7 @@ impl Access for OwnDocument {
 
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
         session.require_confirmed()?;
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let owner = queries::find_document_owner(&mut connection, id).await?.flatten();
         if !policy::delete_document(session.actor(), owner).is_allowed() {
             return Err(no_such_document());
@@ -166,7 +166,7 @@ pub async fn get_avatar_of_user(
     State(state): State<AppState>,
     Allowed(avatar): Allowed<VisibleAvatar>,
 ) -> ApiResult<MaybeJson<AvatarView>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let documents = queries::list_documents_of_user(&mut connection, avatar.owner, Some(DocumentType::Avatar)).await?;
     Ok(MaybeJson(documents.into_iter().next().map(|document| AvatarView::new(document, avatar.is_own))))
 }

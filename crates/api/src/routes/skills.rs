@@ -71,7 +71,7 @@ pub async fn list_skills(State(state): State<AppState>) -> ApiResult<Response> {
 #[utoipa::path(get, path = "/skills/{id}", tag = "skills", params(("id" = SkillId, Path)),
     responses((status = 200, description = "The skill, or nothing", body = Skill)))]
 pub async fn get_skill(State(state): State<AppState>, PathId(id): PathId<SkillId>) -> ApiResult<MaybeJson<Skill>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     Ok(MaybeJson(queries::find_skill(&mut connection, id).await?))
 }
 

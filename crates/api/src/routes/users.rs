@@ -247,7 +247,7 @@ pub async fn get_user_by_email(
 
 async fn own_account(state: &AppState, session: &Session) -> ApiResult<Json<AccountView>> {
     let skills = state.skills.get(state).await?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let account = find_account(&mut connection, &skills.catalog, session.user_id).await?;
     Ok(Json(account.ok_or_else(|| ApiError::not_found(NOT_FOUND))?.into()))
 }

@@ -138,6 +138,29 @@ pub struct PostingWithCompany {
     pub facts: JobPostingFacts,
 }
 
+/// What somebody who does not own a posting has to do with it.
+#[derive(Default)]
+struct Part {
+    is_applicant: bool,
+    is_project_freelance: bool,
+}
+
+/// Apart from the posting's own statement, since most readers need none of it: parts of a plan that never run cost a third
+/// of it even so.
+async fn find_part(connection: &mut PgConnection, id: JobPostingId, actor: UserId) -> Result<Part, sqlx::Error> {
+    sqlx::query_as!(
+        Part,
+        r#"SELECT EXISTS (SELECT FROM "Candidate" k JOIN "Freelance" f ON f."id" = k."freelanceId"
+                          WHERE k."jobPostingId" = $1 AND f."userId" = $2) AS "is_applicant!",
+                  EXISTS (SELECT FROM "Project" r JOIN "Freelance" f ON f."id" = r."freelanceId"
+                          WHERE r."jobPostingId" = $1 AND f."userId" = $2) AS "is_project_freelance!""#,
+        id.0,
+        actor.0,
+    )
+    .fetch_one(connection)
+    .await
+}
+
 pub async fn find_with_company(
     connection: &mut PgConnection,
     id: JobPostingId,
@@ -156,12 +179,6 @@ pub async fn find_with_company(
                   u."id" AS "user_id: UserId", u."email", u."username", u."role" AS "role: Role",
                   u."createdAt" AS "user_created_at: Timestamp", u."updatedAt" AS "user_updated_at: Timestamp",
                   ARRAY(SELECT link."B" FROM "_JobPostingToSkill" link WHERE link."A" = p."id") AS "skill_ids!",
-                  $2::uuid IS NOT NULL
-                      AND EXISTS (SELECT FROM "Candidate" k JOIN "Freelance" f ON f."id" = k."freelanceId"
-                                  WHERE k."jobPostingId" = p."id" AND f."userId" = $2) AS "is_applicant!",
-                  $2::uuid IS NOT NULL
-                      AND EXISTS (SELECT FROM "Project" r JOIN "Freelance" f ON f."id" = r."freelanceId"
-                                  WHERE r."jobPostingId" = p."id" AND f."userId" = $2) AS "is_project_freelance!",
                   ARRAY(SELECT ROW(ROW(s."id", s."name", s."description", s."amount", s."date", s."status"::text),
                                    ROW(s."submittedAt", s."validatedAt", s."submittedBy", s."validatedBy", s."createdAt",
                                        s."updatedAt"))
@@ -172,19 +189,22 @@ pub async fn find_with_company(
                 JOIN "User" u ON u."id" = c."userId"
            WHERE p."id" = $1"#,
         id.0,
-        actor.map(|actor| actor.0),
     )
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
+    let part = match actor.filter(|actor| *actor != row.user_id) {
+        Some(actor) => find_part(connection, id, actor).await?,
+        None => Part::default(),
+    };
     let checkpoints =
         row.checkpoints.into_iter().map(|record| checkpoint_of(record, row.id)).collect::<Result<_, _>>()?;
     Ok(Some(PostingWithCompany {
         facts: JobPostingFacts {
             owner: row.user_id,
             is_published: row.status == JobPostingStatus::Published,
-            is_applicant: row.is_applicant,
-            is_project_freelance: row.is_project_freelance,
+            is_applicant: part.is_applicant,
+            is_project_freelance: part.is_project_freelance,
         },
         company: PostingCompany {
             id: row.company_id,

@@ -1,6 +1,6 @@
 //! Sending a message: the row, its event and its notification are one transaction.
 
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use super::{
@@ -49,10 +49,13 @@ pub enum SendMessageError {
 }
 
 /// Sends in the name of `actor` to the other participant.
-pub async fn send(pool: &PgPool, actor: Actor, message: &NewMessage) -> Result<Message, SendMessageError> {
-    let mut connection = pool.acquire().await?;
+pub async fn send(
+    connection: &mut PgConnection,
+    actor: Actor,
+    message: &NewMessage,
+) -> Result<Message, SendMessageError> {
     // The participants of a conversation never change, so this may be read before the transaction.
-    let facts = conversations::queries::find_conversation_facts(&mut connection, message.conversation_id)
+    let facts = conversations::queries::find_conversation_facts(&mut *connection, message.conversation_id)
         .await?
         .filter(|facts| policy::take_part(actor, facts).is_allowed())
         .ok_or(SendMessageError::NoConversation)?;
@@ -66,9 +69,9 @@ pub async fn send(pool: &PgPool, actor: Actor, message: &NewMessage) -> Result<M
         content: message.content.as_str(),
     };
     if message.document_id.is_none() && message.idempotency_key.is_none() {
-        return Ok(queries::insert_published(&mut connection, row).await?);
+        return Ok(queries::insert_published(&mut *connection, row).await?);
     }
-    send_with_conditions(&mut connection, message, row).await
+    send_with_conditions(connection, message, row).await
 }
 
 /// A document has to be the sender's own, and a key decides whether this is the first request: both in one transaction

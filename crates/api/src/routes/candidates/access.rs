@@ -39,7 +39,7 @@ async fn load(
     state: &AppState,
 ) -> ApiResult<Candidate> {
     let missing = || ApiError::not_found(NO_CANDIDATE);
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let facts = queries::find_candidate_facts(&mut connection, *id).await?.ok_or_else(missing)?;
     match policy::candidate(session.actor(), action, &facts) {
         Decision::Forbidden => return Err(ApiError::forbidden(forbidden)),
@@ -138,7 +138,7 @@ impl Access for OwnPostingCandidates {
     }
 
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let found = job_postings::queries::find_facts(&mut connection, id, Some(session.user_id)).await?;
         let (_, facts) = found.ok_or_else(|| ApiError::not_found(no_job_posting(id)))?;
         let decision = policy::job_posting(Some(session.actor()), JobPostingAction::ViewCandidates, &facts);
@@ -164,7 +164,7 @@ impl Access for OwnApplicationTo {
     }
 
     async fn grant((session, freelance_id, job_posting_id): Self::Claim, state: &AppState) -> ApiResult<Self> {
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let own = freelances::queries::find_freelance_of_user(&mut connection, session.user_id).await?;
         if own.is_none_or(|own| own.id != freelance_id) {
             return Err(ApiError::forbidden(crate::error::FORBIDDEN));

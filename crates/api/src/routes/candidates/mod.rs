@@ -93,7 +93,7 @@ pub async fn list_candidates_of_company(
     Allowed(OwnCompanyCandidates(own)): Allowed<OwnCompanyCandidates>,
 ) -> ApiResult<Json<Vec<CandidateView>>> {
     let skills = state.skills.get(&state).await?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let candidates = candidates::list_details_of_company(&mut connection, &skills.catalog, own.company_id).await?;
     let viewer = own.session.user_id;
     Ok(Json(candidates.into_iter().map(|candidate| CandidateView::new(candidate, viewer)).collect()))
@@ -109,7 +109,7 @@ pub async fn list_candidates_of_job_posting(
     State(state): State<AppState>,
     Allowed(OwnPostingCandidates(job_posting)): Allowed<OwnPostingCandidates>,
 ) -> ApiResult<Json<Vec<Candidate>>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     Ok(Json(queries::list_candidates_of_job_posting(&mut connection, job_posting).await?))
 }
 
@@ -160,7 +160,7 @@ pub async fn get_candidate_of_freelance(
     State(state): State<AppState>,
     Allowed(own): Allowed<OwnApplicationTo>,
 ) -> ApiResult<Json<Candidate>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let found = queries::find_candidate_of_freelance(&mut connection, own.freelance_id, own.job_posting_id).await?;
     found.map(Json).ok_or_else(|| ApiError::not_found(NO_CANDIDATE))
 }
@@ -207,7 +207,7 @@ pub async fn decide_candidate(
     let decide = || candidates::decide(&state.pool, session.user_id, id, decision, address.clone());
     let decided = retrying(decide).await?;
     let skills = state.skills.get(&state).await?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let details = candidates::find_details(&mut connection, &skills.catalog, id).await?;
     let details = details.ok_or(sqlx::Error::RowNotFound)?;
     let candidate = CandidateView::new(details, session.user_id);

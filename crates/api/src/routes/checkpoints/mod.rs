@@ -96,7 +96,7 @@ pub async fn create_checkpoint(
     ValidBody(body): ValidBody<CreateCheckpoint>,
 ) -> ApiResult<Created<PartyCheckpoint>> {
     session.require_confirmed()?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let owned = OwnedJobPosting::find(&mut connection, session, body.job_posting_id).await?;
     let owned = owned.ok_or_else(|| ApiError::foreign_key(JOB_POSTING_KEY))?;
     drop(connection);

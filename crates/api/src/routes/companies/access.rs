@@ -40,7 +40,7 @@ impl Access for VisibleCompany {
 impl VisibleCompany {
     async fn find(session: Option<Session>, id: CompanyId, state: &AppState) -> ApiResult<Self> {
         let actor = session.as_ref().map(Session::actor);
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let found = queries::find_facts(&mut connection, id, actor).await?;
         let (company, facts) = found.ok_or_else(|| ApiError::not_found(HIDDEN))?;
         ApiError::check(policy::view_company(actor, &facts), HIDDEN)?;

@@ -48,7 +48,7 @@ pub async fn create_company(
 ) -> ApiResult<Created<OwnCompany>> {
     assert_self(&session, body.user_id)?;
     session.require_confirmed()?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let company = queries::insert_company(&mut connection, session.user_id, &body.into()).await?;
     Ok(Created(own_view(&mut connection, company).await?))
 }
@@ -71,7 +71,7 @@ pub async fn get_company(
     State(state): State<AppState>,
     Allowed(visible): Allowed<VisibleCompany>,
 ) -> ApiResult<Json<CompanyView>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let user = users::queries::find_user(&mut connection, visible.company.user_id).await?;
     let user = user.ok_or(sqlx::Error::RowNotFound)?;
     Ok(Json(CompanyView::new(visible, user)))
@@ -94,7 +94,7 @@ pub async fn update_company(
         assert_self(&owned.session, user_id)?;
     }
     owned.session.require_confirmed()?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let company = queries::update_company(&mut connection, owned.profile.id, &body.into()).await?;
     let company = company.ok_or_else(|| ApiError::missing_dependency(NOTHING_TO_UPDATE))?;
     Ok(Json(own_view(&mut connection, company).await?))
@@ -118,7 +118,7 @@ pub async fn delete_company(
     owned.session.require_confirmed()?;
     let actor = owned.session.audit_actor();
     profiles::delete(&state.pool, ProfileId::Company(owned.profile.id), actor, Some(address.to_string())).await?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     Ok(Json(own_view(&mut connection, owned.profile).await?))
 }
 
@@ -133,7 +133,7 @@ pub async fn get_company_of_user(
     State(state): State<AppState>,
     Allowed(OwnUserPath(session)): Allowed<OwnUserPath>,
 ) -> ApiResult<MaybeJson<OwnCompany>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     match queries::find_company_of_user(&mut connection, session.user_id).await? {
         Some(company) => Ok(MaybeJson(Some(own_view(&mut connection, company).await?))),
         None => Ok(MaybeJson(None)),

@@ -39,7 +39,7 @@ impl Access for ConversationToRead {
     }
 
     async fn grant((session, id): ById, state: &AppState) -> ApiResult<Self> {
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let actor = session.actor();
         let may_read = |facts: &ConversationFacts| policy::take_part(actor, facts).is_allowed();
         let details = conversations::find_readable(&mut connection, id, may_read).await?;
@@ -64,7 +64,7 @@ impl Access for MessagesToRead {
     }
 
     async fn grant((session, id): ById, state: &AppState) -> ApiResult<Self> {
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let found = queries::find_people(&mut connection, id).await?;
         let (facts, mut people) = found.ok_or_else(|| ApiError::not_found(NO_CONVERSATION))?;
         ApiError::check(policy::take_part(session.actor(), &facts), NO_CONVERSATION)?;
@@ -116,7 +116,7 @@ impl Access for ProjectConversation {
     }
 
     async fn grant((session, project_id): Self::Claim, state: &AppState) -> ApiResult<Self> {
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let facts = projects::queries::find_project_facts(&mut connection, project_id).await?;
         let facts = facts.ok_or_else(|| ApiError::not_found(NO_CONVERSATION))?;
         // A conversation is private, unlike the project's existence: others learn nothing.

@@ -84,7 +84,7 @@ pub async fn create_conversation(
 }
 
 async fn list_own(session: &Session, state: &AppState) -> ApiResult<Json<Vec<ConversationDetails>>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     Ok(Json(conversations::list_details_of_user(&mut connection, session.user_id).await?))
 }
 
@@ -152,7 +152,7 @@ pub async fn get_conversation_of_project(
     State(state): State<AppState>,
     Allowed(access): Allowed<ProjectConversation>,
 ) -> ApiResult<MaybeJson<ConversationOfProject>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let found = queries::find_conversation_of_project(&mut connection, access.project_id)
         .await?
         .filter(|found| policy::take_part(access.session.actor(), &found.facts()).is_allowed());
@@ -211,7 +211,7 @@ pub async fn find_or_create_conversation(
     ApiError::check(policy::is_self(session.actor(), body.sender_id.unwrap_or(session.user_id)), "")?;
     let new = NewConversation { sender: session.user_id, receiver: body.receiver_id, project: body.project_id };
     let conversation = conversations::find_or_create(&state.pool, &new).await?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let ids = [conversation.sender_id.0, conversation.receiver_id.0];
     let users = queries::list_users_by_id(&mut connection, &ids).await?;
     let person = |id| {

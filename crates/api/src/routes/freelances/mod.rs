@@ -74,7 +74,7 @@ pub async fn create_freelance(
     assert_self(&session, body.user_id)?;
     session.require_confirmed()?;
     let freelance = freelances::create(&state.pool, session.user_id, &body.into()).await?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     Ok(Created(own_view(&mut connection, freelance).await?))
 }
 
@@ -97,7 +97,7 @@ pub async fn get_freelance(
     reader: MaybeSession,
     PathId(id): PathId<FreelanceId>,
 ) -> ApiResult<Json<FreelanceView>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let freelance = queries::find_freelance(&mut connection, id).await?;
     let freelance = freelance.ok_or_else(|| ApiError::not_found("Freelance not found"))?;
     let (user, skills) = relations(&mut connection, &freelance).await?;
@@ -119,7 +119,7 @@ pub async fn update_freelance(
 ) -> ApiResult<Json<OwnFreelance>> {
     owned.session.require_confirmed()?;
     let freelance = freelances::update(&state.pool, owned.profile.id, &body.into()).await?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     Ok(Json(own_view(&mut connection, freelance).await?))
 }
 
@@ -140,7 +140,7 @@ pub async fn delete_freelance(
 ) -> ApiResult<Json<OwnFreelance>> {
     owned.session.require_confirmed()?;
     let OwnedProfile { profile: freelance, session } = owned;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let view = own_view(&mut connection, freelance.clone()).await?;
     drop(connection);
     let profile = ProfileId::Freelance(freelance.id);
@@ -160,7 +160,7 @@ pub async fn get_freelance_of_user(
     State(state): State<AppState>,
     Allowed(OwnUserPath(session)): Allowed<OwnUserPath>,
 ) -> ApiResult<Json<OwnFreelance>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let freelance = queries::find_freelance_of_user(&mut connection, session.user_id).await?;
     let freelance = freelance
         .ok_or_else(|| ApiError::not_found(format!("Freelance profile not found for user ID: {}", session.user_id)))?;
@@ -175,6 +175,6 @@ pub async fn search_freelances(
     State(state): State<AppState>,
     ValidBody(body): ValidBody<SearchFreelances>,
 ) -> ApiResult<Json<FreelancePage>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     Ok(Json(freelances::search(&mut connection, &body.into(), &Limits::default()).await?.into()))
 }

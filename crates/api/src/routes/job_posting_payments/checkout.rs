@@ -119,7 +119,7 @@ async fn open_page(state: &AppState, terms: &CheckoutTerms<'_>) -> ApiResult<Pay
 
 /// The page that was made; `None` when it ended at once, and another is to be made.
 async fn made_page(state: &AppState, id: PaymentSessionId) -> ApiResult<Option<PaymentPage>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let session = find_session(&mut connection, id).await?.ok_or(sqlx::Error::RowNotFound)?;
     if session.failure_code.is_some() {
         return Err(ApiError::new(StatusCode::BAD_GATEWAY, "The payment page could not be created"));

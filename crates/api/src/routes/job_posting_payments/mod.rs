@@ -53,7 +53,7 @@ pub async fn publish_job_posting(
     owned.session.require_confirmed()?;
     let id = owned.job_posting.id;
     retrying(|| payments::publish(&state.pool, id, owned.session.user_id)).await?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let published = find_job_posting(&mut connection, id).await?.ok_or(sqlx::Error::RowNotFound)?;
     Ok(Created(OwnJobPosting::of(relations::load_one(&mut connection, published).await?)))
 }
@@ -129,7 +129,7 @@ async fn describe(state: &AppState, canceled: Cancellation) -> ApiResult<JobPost
 
 async fn describe_refund(state: &AppState, intent: RefundIntentId, amount: Cents) -> ApiResult<JobPostingCanceled> {
     let refund = {
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         find_refund(&mut connection, intent).await?.ok_or(sqlx::Error::RowNotFound)?
     };
     let (message, status) = match refund.status {
@@ -169,7 +169,7 @@ pub async fn can_be_cancelled(
     State(state): State<AppState>,
     Allowed(owned): Allowed<OwnedJobPosting>,
 ) -> ApiResult<Json<CanBeCancelled>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let can_be_cancelled = payments::is_cancelable(&mut connection, &owned.job_posting).await?;
     // The dashboard asks this of every posting: a good moment to hear of a payment whose webhook got lost.
     if reconcile_soon(&mut connection, owned.job_posting.id).await? {

@@ -91,7 +91,7 @@ impl Access for VisibleJobPosting {
 impl VisibleJobPosting {
     async fn find(session: Option<Session>, id: JobPostingId, state: &AppState) -> ApiResult<Self> {
         let skills = state.skills.get(state).await?;
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let actor = session.as_ref().map(Session::actor);
         let found = queries::find_with_company(&mut connection, id, actor.map(|actor| actor.user_id)).await?;
         let found = found.ok_or_else(|| ApiError::not_found(hidden(id)))?;
@@ -144,7 +144,7 @@ impl Access for OwnedJobPosting {
     }
 
     async fn grant((session, id, hidden): Self::Claim, state: &AppState) -> ApiResult<Self> {
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let found = Self::load(&mut connection, session, id, hidden.clone()).await?;
         found.ok_or_else(|| ApiError::not_found(hidden))
     }
@@ -165,7 +165,7 @@ impl Access for JobPostingToViewProject {
     }
 
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let found = queries::find_facts(&mut connection, id, Some(session.user_id)).await?;
         let (job_posting, facts) = found.ok_or_else(|| ApiError::not_found(hidden(id)))?;
         let decision = policy::job_posting(Some(session.actor()), JobPostingAction::ViewProject, &facts);
@@ -198,7 +198,7 @@ impl Access for CompanyUser {
     }
 
     async fn grant(session: Session, state: &AppState) -> ApiResult<Self> {
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let company_id = queries::find_company_id_of_user(&mut connection, session.user_id).await?;
         Ok(Self { session, company_id })
     }
@@ -222,7 +222,7 @@ async fn load_checkpoint(
     missing: fn() -> ApiError,
     state: &AppState,
 ) -> ApiResult<(Checkpoint, JobPosting, JobPostingFacts)> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let actor = session.map(Session::actor);
     let checkpoint = checkpoints::queries::find_checkpoint(&mut connection, id).await?.ok_or_else(missing)?;
     let user_id = actor.map(|actor| actor.user_id);

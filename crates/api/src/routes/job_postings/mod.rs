@@ -104,7 +104,7 @@ pub async fn create_job_posting(
     company.assert_own(body.company_id)?;
     company.session.require_confirmed()?;
     let created = job_postings::create(&state.pool, company.session.user_id, &body.into_posting()).await?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let loaded = relations::load_one(&mut connection, created).await?;
     Ok(Created(OwnJobPosting::of(loaded)))
 }
@@ -117,7 +117,7 @@ pub async fn list_job_postings(
     State(state): State<AppState>,
     session: Session,
 ) -> ApiResult<Json<Vec<ListedJobPosting>>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let (rows, applicant) = match session.role {
         Role::Company => (list_own(&mut connection, session.user_id, None).await?, None),
         Role::Freelance => {
@@ -169,7 +169,7 @@ pub async fn update_job_posting(
     owned.session.require_confirmed()?;
     let (actor, id) = (owned.session.audit_actor(), owned.job_posting.id);
     let updated = job_postings::update(&state.pool, actor, address.to_string(), id, &body.into_changes()).await?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     Ok(Json(OwnJobPosting::of(relations::load_one(&mut connection, updated).await?)))
 }
 
@@ -188,7 +188,7 @@ pub async fn delete_job_posting(
     Allowed(owned): Allowed<OwnedJobPosting>,
 ) -> ApiResult<Json<OwnJobPosting>> {
     owned.session.require_confirmed()?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let id = owned.job_posting.id;
     let mut loaded = relations::load_one(&mut connection, owned.job_posting).await?;
     drop(connection);
@@ -208,7 +208,7 @@ pub async fn search_job_postings(
     ValidBody(body): ValidBody<SearchJobPostings>,
 ) -> ApiResult<Json<FoundJobPostingsView>> {
     let seeker = reader.session.filter(|session| session.role == Role::Freelance).map(|session| session.user_id);
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let found = search::search(&mut connection, &body.into_search(), seeker, &Limits::default()).await?;
     let data = found.page.into_iter().map(FoundJobPostingView::of).collect();
     Ok(Json(FoundJobPostingsView { data, total: found.total }))
@@ -226,7 +226,7 @@ pub async fn list_job_postings_of_company(
     State(state): State<AppState>,
     Allowed(owned): Allowed<OwnedJobPosting>,
 ) -> ApiResult<Json<OwnJobPosting>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     Ok(Json(OwnJobPosting::of(relations::load_one(&mut connection, owned.job_posting).await?)))
 }
 
@@ -241,7 +241,7 @@ pub async fn list_job_postings_of_user(
     State(state): State<AppState>,
     Allowed(OwnUserPath(session)): Allowed<OwnUserPath>,
 ) -> ApiResult<Json<Vec<OwnJobPosting>>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let rows = list_own(&mut connection, session.user_id, None).await?;
     Ok(Json(relations::load(&mut connection, rows).await?.into_iter().map(OwnJobPosting::of).collect()))
 }
@@ -258,7 +258,7 @@ pub async fn list_job_postings_of_user_by_status(
     Allowed(OwnUserPath(session)): Allowed<OwnUserPath>,
     PathStatus(status): PathStatus,
 ) -> ApiResult<Json<Vec<OwnJobPosting>>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let rows = list_own(&mut connection, session.user_id, Some(status)).await?;
     Ok(Json(relations::load(&mut connection, rows).await?.into_iter().map(OwnJobPosting::of).collect()))
 }
@@ -274,7 +274,7 @@ pub async fn get_project_of_job_posting(
     State(state): State<AppState>,
     Allowed(visible): Allowed<JobPostingToViewProject>,
 ) -> ApiResult<Json<ProjectOfJobPosting>> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let project_id = queries::find_project_id(&mut connection, visible.job_posting.id).await?;
     Ok(Json(ProjectOfJobPosting { project_id }))
 }

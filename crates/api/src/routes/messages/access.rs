@@ -36,7 +36,7 @@ async fn claim_by_id(parts: &mut Parts, state: &AppState) -> ApiResult<ById> {
 
 async fn load((session, id, method): &ById, action: MessageAction, state: &AppState) -> ApiResult<Message> {
     let missing = || no_message(method);
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let message = queries::find_message(&mut connection, *id).await?.ok_or_else(missing)?;
     let facts = conversations::queries::find_conversation_facts(&mut connection, message.conversation_id).await?;
     let facts = facts.ok_or_else(missing)?;

@@ -67,7 +67,8 @@ pub async fn create_message(
         document_id: body.document_id,
         idempotency_key: bodies::idempotency_key(&headers)?,
     };
-    Ok(Created(messages::send(&state.pool, session.actor(), &message).await?))
+    let mut connection = state.connection().await?;
+    Ok(Created(messages::send(&mut connection, session.actor(), &message).await?))
 }
 
 /// Closed: nobody reads everybody's messages.

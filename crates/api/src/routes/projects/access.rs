@@ -37,7 +37,7 @@ impl Access for ProjectMember {
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let missing = || ApiError::not_found(format!("Projet avec l'ID {id} introuvable"));
         let skills = state.skills.get(state).await?;
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let details = projects::find_details(&mut connection, &skills.catalog, id).await?.ok_or_else(missing)?;
         match policy::view_project(session.actor(), &details.facts()) {
             Decision::Forbidden => return Err(ApiError::forbidden(NOT_A_PARTY)),
@@ -57,7 +57,7 @@ pub struct CompanyOwner {
 impl CompanyOwner {
     /// 403 with `refusal` for any other company, whether it exists or not.
     pub async fn find(session: Session, id: CompanyId, refusal: &'static str, state: &AppState) -> ApiResult<Self> {
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let own = companies::queries::find_company_of_user(&mut connection, session.user_id).await?;
         if own.is_none_or(|own| own.id != id) {
             return Err(ApiError::forbidden(refusal));
@@ -99,7 +99,7 @@ impl Access for OwnFreelanceProjects {
     }
 
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let own = freelances::queries::find_freelance_of_user(&mut connection, session.user_id).await?;
         if own.is_none_or(|own| own.id != id) {
             return Err(ApiError::forbidden("Unauthorized: You can only view your own projects"));
@@ -122,7 +122,7 @@ impl Access for PostingToAskAbout {
     }
 
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
-        let mut connection = state.pool.acquire().await?;
+        let mut connection = state.connection().await?;
         let actor = session.actor();
         let found = job_postings::queries::find_facts(&mut connection, id, Some(actor.user_id)).await?;
         let is_visible = found

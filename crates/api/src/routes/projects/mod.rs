@@ -30,7 +30,7 @@ pub async fn create_project(session: Session) -> ApiResult<()> {
 
 async fn list(session: &Session, state: &AppState) -> ApiResult<Json<Vec<ListedProject>>> {
     let skills = state.skills.get(state).await?;
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let projects = projects::list_details_of_user(&mut connection, &skills.catalog, session.user_id).await?;
     Ok(Json(projects.into_iter().map(|project| ListedProject::new(project, session.user_id)).collect()))
 }
@@ -109,6 +109,6 @@ pub async fn project_exists(
     Allowed(PostingToAskAbout(posting)): Allowed<PostingToAskAbout>,
 ) -> ApiResult<Text> {
     let Some(id) = posting else { return Ok(Text(false)) };
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     Ok(Text(queries::exists_for_job_posting(&mut connection, id).await?))
 }

@@ -241,7 +241,7 @@ pub async fn confirm_account_activation(
         offer_form_again(&state.pool, &account).await?;
         return Err(ApiError::conflict("Le compte Stripe n'est pas encore activé"));
     }
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let freelance = find_freelance(&mut connection, freelance).await?.ok_or(sqlx::Error::RowNotFound)?;
     let freelance = own_view(&mut connection, freelance).await?;
     Ok(Created(AccountActivated { success: true, freelance, message: "Compte Stripe activé avec succès" }))

@@ -166,7 +166,7 @@ pub async fn list_uploads(
         let names = "type must be one of the following values: AVATAR, INVOICE, QUOTE";
         DocumentType::parse(&name).ok_or_else(|| ApiError::bad_request(names))
     });
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     Ok(Json(queries::list_documents_of_user(&mut connection, session.user_id, r#type.transpose()?).await?))
 }
 

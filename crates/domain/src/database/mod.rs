@@ -1,14 +1,34 @@
-//! The connection pool.
+//! Connections to the database: a pool for transactions and background work, and one for requests' single statements.
+
+mod connections;
 
 use std::time::Duration;
 
+pub use connections::{Connection, Connections};
+
 use sqlx::{
-    Connection, PgPool,
+    Connection as _, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 /// A connection that was used this lately is not asked whether it still lives: the pool does so when it is given back.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+const MAX_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// How many connections a pool has.
+#[derive(Clone, Copy, Debug)]
+pub struct Counts {
+    pub idle: u32,
+    pub in_use: u32,
+    pub limit: u32,
+}
+
+impl Counts {
+    pub fn of(pool: &PgPool) -> Self {
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        Self { idle, in_use: pool.size().saturating_sub(idle), limit: pool.options().get_max_connections() }
+    }
+}
 
 /// Makes a pool that connects on first use, so that a database that is away at the start is not fatal by itself.
 ///
@@ -27,6 +47,6 @@ pub fn pool(options: PgConnectOptions, max_connections: u32, acquire_timeout: Du
             })
         })
         .idle_timeout(Duration::from_secs(300))
-        .max_lifetime(Duration::from_secs(3600))
+        .max_lifetime(MAX_LIFETIME)
         .connect_lazy_with(options)
 }
