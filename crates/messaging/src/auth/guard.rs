@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, OriginalUri, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -207,6 +207,8 @@ fn keep_needed_headers(parts: &mut Parts) {
     if let Ok(uri) = parts.uri.to_string().parse() {
         parts.uri = uri;
     }
+    // The router keeps the address a second time.
+    parts.extensions.remove::<OriginalUri>();
 }
 
 /// What Engine.IO reads from the query.
