@@ -29,6 +29,11 @@ impl Request {
         Self(format!("GET {path} HTTP/1.1\r\n{}\r\n", headers(session)).into_bytes())
     }
 
+    /// As a load balancer asks: nothing that a browser adds.
+    pub fn plain(path: &str) -> Self {
+        Self(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes())
+    }
+
     pub fn post(path: &str, session: Option<&str>, body: &serde_json::Value) -> Self {
         let body = body.to_string();
         let headers = headers(session);

@@ -22,6 +22,8 @@ pub const MIXED_CONNECTIONS: usize = 64;
 const PEOPLE: i64 = 64;
 /// Postings that take turns.
 const POSTINGS: i64 = 1000;
+/// Rows skipped by a deep page at any size: the smallest size has as many, so that sizes are compared by the same question.
+const DEEPEST: i64 = 8000;
 /// Begins the text of every message that a run sends.
 pub const MESSAGE: &str = "Message du banc de mesure";
 
@@ -137,7 +139,7 @@ async fn conversations_to_write(
 /// All scenarios of one kind of request.
 pub fn all(cast: &Cast, sizes: Sizes) -> Vec<Scenario> {
     let mut scenarios = vec![
-        Scenario::new("health", Some(original::HEALTH), vec![Request::get("/health", None)]).with_bare("/health"),
+        Scenario::new("health", Some(original::HEALTH), vec![Request::plain("/health")]).with_bare("/health"),
         Scenario::new("skills", Some(original::SKILLS), vec![Request::get("/skills", None)]).with_bare("/skills"),
         Scenario::new("posting by id", Some(original::POSTING), postings(cast)).with_pgbench(),
         Scenario::new("getme", Some(original::GET_ME), getme(cast)).with_pgbench(),
@@ -207,8 +209,8 @@ fn freelance_search(query: &str, skip: i64) -> Request {
 fn searches(cast: &Cast, sizes: Sizes) -> Vec<Scenario> {
     let job = Some(original::JOB_SEARCH);
     let freelance = Some(original::FREELANCE_SEARCH);
-    // As deep as two in five rows, which is inside the published ones.
-    let (deep_posting, deep_freelance) = (sizes.postings * 2 / 5, sizes.freelances() * 2 / 5);
+    // As deep as two in five rows, which is inside the published ones, and no deeper than a search reaches.
+    let (deep_posting, deep_freelance) = (deep(sizes.postings), deep(sizes.freelances()));
     let with_skills = |title, skip| cast.freelances.iter().map(|s| job_search(title, skip, Some(s))).collect();
     vec![
         Scenario::new("job search", job, vec![job_search(None, 0, None)]),
@@ -224,6 +226,10 @@ fn searches(cast: &Cast, sizes: Sizes) -> Vec<Scenario> {
         Scenario::new("freelance search, common word", freelance, vec![freelance_search(words::COMMON, 0)]),
         Scenario::new("freelance search, rare word", freelance, vec![freelance_search(words::RARE, 0)]),
     ]
+}
+
+fn deep(rows: i64) -> i64 {
+    (rows * 2 / 5).min(DEEPEST)
 }
 
 /// The other reads of the frontend's pages, of which the original has no figure.
@@ -270,7 +276,7 @@ pub fn mixed_day(cast: &Cast) -> Arc<Vec<Request>> {
         (10, conversation(cast, "/conversations/")),
         (10, conversation(cast, "/messages/conversation/")),
         (8, messages(cast)),
-        (2, vec![Request::get("/health", None)]),
+        (2, vec![Request::plain("/health")]),
     ];
     let mut day = Vec::new();
     // Twenty rounds with each kind spread over the round, so that every connection meets all of them.

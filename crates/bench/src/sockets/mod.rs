@@ -318,18 +318,27 @@ async fn measure_reconnect(stage: &Stage<'_>, figures: &mut SocketFigures) -> an
     other.kill().await
 }
 
-/// As if they had been sent a moment ago, by way of the table alone.
+/// As if they had been sent a minute ago, in the place of what earlier scenarios sent, by way of the table alone: so recent
+/// that a socket that connects is given them, and too old for a server to deliver them by itself.
 async fn insert_recent(database: &Database, pairs: &[Pair]) -> anyhow::Result<()> {
     let mut connection = database.connect().await?;
     let conversations: Vec<Uuid> = pairs.iter().map(|pair| pair.conversation).collect();
+    sqlx::query(
+        r#"DELETE FROM "Message" WHERE "createdAt" > (now() AT TIME ZONE 'UTC') - interval '1 hour'
+                   AND starts_with("content", $1)"#,
+    )
+    .bind(MESSAGE)
+    .execute(&mut connection)
+    .await?;
     sqlx::query(
         r#"WITH sent AS (
                INSERT INTO "Message" ("conversationId", "senderId", "receiverId", "content")
                SELECT c."id", c."senderId", c."receiverId", $2 || ' ' || n
                FROM "Conversation" c, generate_series(1, $3::bigint) AS n WHERE c."id" = ANY($1)
                RETURNING "id", "conversationId", "senderId", "receiverId")
-           INSERT INTO chat_event (kind, conversation_id, message_id, recipients)
-           SELECT 'newMessage', "conversationId", "id", ARRAY["senderId", "receiverId"] FROM sent"#,
+           INSERT INTO chat_event (kind, conversation_id, message_id, recipients, created_at)
+           SELECT 'newMessage', "conversationId", "id", ARRAY["senderId", "receiverId"], now() - interval '1 minute'
+           FROM sent"#,
     )
     .bind(&conversations)
     .bind(MESSAGE)
