@@ -122,10 +122,12 @@ async fn send(
     }
     let elapsed = began.elapsed();
     let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
-        if arrivals.lock().unwrap_or_else(PoisonError::into_inner).len() >= sent.len() {
-            break;
-        }
+    // Other messages than these arrive too: those of earlier scenarios, given again to who connects.
+    let all_came = || {
+        let arrived = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.iter().all(|(id, _)| arrived.contains_key(id))
+    };
+    while Instant::now() < deadline && !all_came() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let arrived = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
