@@ -1,6 +1,9 @@
 //! The login form.
 
-use freehunt_domain::{sessions::Token, users::Role};
+use freehunt_domain::{
+    sessions::Token,
+    users::{DirectoryEntry, Role, bind_identities},
+};
 use freehunt_sandbox::authentik::{Behaviour, NewUser};
 use freehunt_tests::{TestApp, TestOptions, settings};
 use http::Method;
@@ -247,6 +250,40 @@ async fn ambiguous_addresses_stay_unbound() {
         app.authentik.set_email("twin", "twin@example.org");
         let outcome = freehunt_api::auth::bind_identities::bind_identities(&app.state, false).await.unwrap().outcome;
         assert_eq!(outcome.bound, [alice.user_id]);
+    })
+    .await;
+}
+
+/// D7: the user's own account was deleted, and somebody else has taken address and user name since.
+#[tokio::test]
+async fn a_younger_account_is_reported_and_stays_unbound() {
+    TestApp::run(async |app| {
+        let alice = app.user("alice", Role::Freelance).await;
+        let bob = app.user("bob", Role::Freelance).await;
+        sqlx::query("DELETE FROM identity").execute(&app.pool).await.unwrap();
+        sqlx::query(r#"UPDATE "User" SET "createdAt" = "createdAt" - interval '1 day' WHERE "username" = 'alice'"#)
+            .execute(&app.pool)
+            .await
+            .unwrap();
+        let report = freehunt_api::auth::bind_identities::bind_identities(&app.state, true).await.unwrap();
+        assert_eq!(
+            (&report.outcome.younger[..], &report.outcome.bound[..]),
+            (&[alice.user_id][..], &[bob.user_id][..])
+        );
+        assert!(report.to_string().contains("1 users have an account at Authentik that is younger"), "{report}");
+        // Authentik 2025.2 does not say when an account was made; the numbers of other people's accounts tell.
+        let entry = |name: &str, number| DirectoryEntry {
+            uid: app.authentik.user(name).unwrap().uid,
+            number,
+            created_at: None,
+            username: name.to_owned(),
+            email: format!("{name}@example.org"),
+            is_usable: true,
+        };
+        let outcome = bind_identities(&app.pool, &[entry("alice", 9), entry("bob", 5)], true).await.unwrap();
+        assert_eq!((outcome.younger, outcome.bound), (vec![alice.user_id], vec![bob.user_id]));
+        let outcome = bind_identities(&app.pool, &[entry("alice", 3), entry("bob", 5)], false).await.unwrap();
+        assert_eq!((outcome.younger, outcome.bound), (vec![], vec![alice.user_id, bob.user_id]));
     })
     .await;
 }

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use http::header;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -29,6 +30,9 @@ pub struct DirectoryUser {
     /// `internal`, `external`, `service_account` or `internal_service_account`.
     #[serde(rename = "type", default)]
     pub kind: String,
+    /// When the account was made; Authentik 2025.2 does not say.
+    #[serde(default)]
+    pub date_joined: Option<DateTime<Utc>>,
 }
 
 impl fmt::Debug for DirectoryUser {

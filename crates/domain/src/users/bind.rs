@@ -1,19 +1,28 @@
 //! Binding the users of the original to their accounts at Authentik: an operator's act, before the switch.
 //!
 //! The directory comes from the caller. A user is bound only when exactly one account has the address, that account is
-//! usable and has the same user name, and account and address belong to nobody else here.
+//! usable and has the same user name, was not made after the user (whose own account may have been deleted, and the
+//! address taken by somebody else), and account and address belong to nobody else here.
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
-use super::{ProviderIdentity, identity, queries};
+use super::{ProviderIdentity, User, identity, queries};
 use crate::{Violation, audit::AuditActor, ids::UserId};
+
+/// The original made the account first and the user right after it; clocks may differ, and a user's first try fail.
+const TOLERANCE: TimeDelta = TimeDelta::hours(1);
 
 /// An account at Authentik, whatever its state: one that cannot be bound still makes its address ambiguous.
 #[derive(Clone, Debug)]
 pub struct DirectoryEntry {
     pub uid: String,
+    /// Grows from one account to the next.
+    pub number: i64,
+    /// Where Authentik says so.
+    pub created_at: Option<DateTime<Utc>>,
     pub username: String,
     pub email: String,
     /// Active, and a person's own: only such an account is bound.
@@ -29,6 +38,8 @@ pub struct BindOutcome {
     pub bound: Vec<UserId>,
     /// Several accounts or users have the address, or the account is not usable or differently named: left as they are.
     pub ambiguous: Vec<UserId>,
+    /// The only account with the address was made after the user: left as they are.
+    pub younger: Vec<UserId>,
     /// No account has the address.
     pub missing: Vec<UserId>,
 }
@@ -47,22 +58,39 @@ pub async fn bind_identities(
     let unbound = queries::list_unbound_users(&mut connection).await?;
     drop(connection);
     let mut outcome = BindOutcome { already_bound, ..BindOutcome::default() };
-    for user in &unbound {
-        match accounts.get(&user.email.to_lowercase()).map(Vec::as_slice) {
-            None => outcome.missing.push(user.id),
-            // E-mails are not proven at Authentik: the user name has to agree, so that enrolling with somebody's
-            // address is not enough.
-            Some([entry])
-                if entry.is_usable
-                    && entry.username.to_lowercase() == user.username.to_lowercase()
-                    && bind_one(pool, user.id, &user.email, &entry.uid, dry_run).await? =>
-            {
-                outcome.bound.push(user.id);
-            }
-            Some(_) => outcome.ambiguous.push(user.id),
+    let only_account = |user: &User| match accounts.get(&user.email.to_lowercase()).map(Vec::as_slice) {
+        // E-mails are not proven at Authentik: the user name has to agree, so that enrolling with somebody's address is
+        // not enough.
+        Some([entry]) if entry.is_usable && entry.username.to_lowercase() == user.username.to_lowercase() => {
+            Some(*entry)
         }
+        _ => None,
+    };
+    let pairs: Vec<(&User, &DirectoryEntry)> =
+        unbound.iter().filter_map(|user| Some((user, only_account(user)?))).collect();
+    for user in &unbound {
+        let list = match only_account(user) {
+            None if accounts.contains_key(&user.email.to_lowercase()) => &mut outcome.ambiguous,
+            None => &mut outcome.missing,
+            Some(entry) if is_younger(user, entry, &pairs) => &mut outcome.younger,
+            Some(entry) if bind_one(pool, user.id, &user.email, &entry.uid, dry_run).await? => &mut outcome.bound,
+            Some(_) => &mut outcome.ambiguous,
+        };
+        list.push(user.id);
     }
     Ok(outcome)
+}
+
+/// Whether the account was made after the user. Where Authentik does not say when it was made, an account counts as too
+/// young when somebody who came later has one with a lower number.
+fn is_younger(user: &User, entry: &DirectoryEntry, pairs: &[(&User, &DirectoryEntry)]) -> bool {
+    let latest = user.created_at.to_utc() + TOLERANCE;
+    match entry.created_at {
+        Some(created_at) => created_at > latest,
+        None => {
+            pairs.iter().any(|(other, account)| other.created_at.to_utc() > latest && account.number < entry.number)
+        }
+    }
 }
 
 /// `false` when the address or the account is not this user's alone.
