@@ -1,8 +1,11 @@
 //! The numbers for Prometheus: what they count, and that they reveal nothing.
 
-use std::{net::SocketAddr, sync::LazyLock};
+use std::{
+    net::SocketAddr,
+    sync::{LazyLock, Mutex, PoisonError},
+};
 
-use freehunt_api::metrics;
+use freehunt_api::{metrics, state::AppState};
 use freehunt_serving::metrics::Recorder;
 use freehunt_stripe::webhook;
 use freehunt_tests::{TestApp, settings};
@@ -12,11 +15,24 @@ use crate::money::{create_payment, send_signed};
 /// One for the process, so that a number belongs to all tests: it only ever grows.
 static RECORDER: LazyLock<Recorder> = LazyLock::new(|| Recorder::install().expect("nothing else records"));
 
+/// Held by whoever takes samples and reads them: between two gauges of one sample, another test's would be read.
+static SAMPLING: Mutex<()> = Mutex::new(());
+
 /// The sum of a metric's lines that have all of `labels`.
 fn value(metric: &str, labels: &[&str]) -> f64 {
-    let text = RECORDER.render();
+    value_in(&RECORDER.render(), metric, labels)
+}
+
+fn value_in(text: &str, metric: &str, labels: &[&str]) -> f64 {
     let lines = text.lines().filter(|line| line.starts_with(metric) && labels.iter().all(|label| line.contains(label)));
     lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+}
+
+/// Everything recorded, this server's samples included.
+fn sampled(state: &AppState) -> String {
+    let _alone = SAMPLING.lock().unwrap_or_else(PoisonError::into_inner);
+    metrics::sample(state);
+    RECORDER.render()
 }
 
 /// Fault case 155: to a clock that is six minutes ahead every event is six minutes old.
@@ -67,16 +83,17 @@ async fn the_pool_the_sessions_the_jobs_and_the_calls_outside_are_counted() {
             assert!(value("freehunt_outbound_duration_seconds_count", &labels) >= 1.0, "{service}");
         }
         app.state.jobs.sweep().await.unwrap();
-        metrics::sample(&app.state);
-        let text = RECORDER.render();
+        let text = sampled(&app.state);
         for metric in
             ["freehunt_jobs_ready", "freehunt_jobs_dead", "freehunt_intents_stuck", "freehunt_sessions_cached"]
         {
             assert!(text.lines().any(|line| line.starts_with(&format!("{metric} "))), "{metric} is missing");
         }
-        assert!(value("freehunt_database_connections{", &[]) >= 1.0);
-        assert!(value("freehunt_database_connections_limit", &[]) >= 1.0);
-        assert!(value("freehunt_session_lookups_total", &[]) >= 1.0);
+        for metric in
+            ["freehunt_database_connections{", "freehunt_database_connections_limit", "freehunt_session_lookups_total"]
+        {
+            assert!(value_in(&text, metric, &[]) >= 1.0, "{metric} in {text}");
+        }
     })
     .await;
 }
@@ -88,7 +105,11 @@ async fn numbers_and_health_reveal_nothing_and_are_not_served_to_the_public() {
         let acme = app.company("acme").await;
         let state = app.state.clone();
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let address = RECORDER.clone().serve(anywhere, move || metrics::sample(&state)).await.unwrap();
+        let sample = move || {
+            let _alone = SAMPLING.lock().unwrap_or_else(PoisonError::into_inner);
+            metrics::sample(&state);
+        };
+        let address = RECORDER.clone().serve(anywhere, sample).await.unwrap();
         acme.get("/auth/getme").await.expect(200);
         acme.get(&format!("/users/{}?email={}", acme.user_id, acme.email)).await;
         let numbers = app.anonymous().client.get(format!("http://{address}/metrics")).send().await.unwrap();

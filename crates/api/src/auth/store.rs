@@ -81,13 +81,13 @@ impl SessionStore {
             return Err(ApiError::unauthorized(INVALID_SESSION));
         }
         if !self.shared.is_listening.load(Ordering::Acquire) {
+            count_lookup("checked");
             return Ok(check::check(state, &credential, &key, address).await?.session.as_ref().clone());
         }
         let heard = self.heard();
         let entry = self.shared.sessions.entry_by_ref(&key);
         let entry = entry.or_try_insert_with(check::check(state, &credential, &key, address)).await;
-        let found = if entry.as_ref().is_ok_and(|entry| !entry.is_fresh()) { "memory" } else { "checked" };
-        metrics::counter!("freehunt_session_lookups_total", "found" => found).increment(1);
+        count_lookup(if entry.as_ref().is_ok_and(|entry| !entry.is_fresh()) { "memory" } else { "checked" });
         if self.heard() != heard {
             self.shared.sessions.invalidate(&key).await;
         }
@@ -127,6 +127,10 @@ impl SessionStore {
     pub(crate) fn known(&self) -> Weak<Shared> {
         Arc::downgrade(&self.shared)
     }
+}
+
+fn count_lookup(found: &'static str) {
+    metrics::counter!("freehunt_session_lookups_total", "found" => found).increment(1);
 }
 
 impl Shared {
