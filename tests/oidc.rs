@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use freehunt_domain::{time::Clock, users::Role};
-use freehunt_sandbox::authentik::{NewUser, TokenOptions, TokenSignature};
+use freehunt_sandbox::authentik::{Behaviour, NewUser, TokenOptions, TokenSignature};
 use freehunt_tests::{Answer, Persona, TestApp, eventually, settings};
 use http::Method;
 use serde_json::{Value, json};
@@ -37,14 +37,20 @@ async fn authorize(app: &TestApp, to: &Url, username: &str) -> String {
     format!("{}?{}", back.path(), back.query().expect("Authentik answers with the callback"))
 }
 
-/// A whole login; the browser with its session.
-async fn sign_in(app: &TestApp, username: &str) -> Persona {
+/// A whole login; what it is answered at last.
+pub async fn finished_login(app: &TestApp, username: &str) -> Answer {
     let begun = app.anonymous().get("/auth/oidc/login?return_to=/dashboard/freelance").await;
     let browser = with_cookie(&app.anonymous(), &cookies_of(&begun));
     let callback = authorize(app, &location(&begun), username).await;
     let finished = browser.get(&callback).await;
     assert_eq!(location(&finished).as_str(), format!("{}/dashboard/freelance", settings::FRONTEND));
-    with_cookie(&browser, &cookies_of(&finished))
+    finished
+}
+
+/// A whole login; the browser with its session.
+async fn sign_in(app: &TestApp, username: &str) -> Persona {
+    let finished = finished_login(app, username).await;
+    with_cookie(&app.anonymous(), &cookies_of(&finished))
 }
 
 fn error_of(answer: &Answer) -> String {
@@ -97,6 +103,33 @@ async fn a_state_has_one_try_in_its_own_browser() {
             error_of(&browser.get(&format!("/auth/oidc/callback?code=forged&state={state}")).await),
             "access_denied"
         );
+    })
+    .await;
+}
+
+/// Authentik asks for more than the form can answer: the registration goes on there, and ends in the same browser only.
+#[tokio::test]
+async fn a_registration_that_goes_on_at_authentik_is_finished_by_its_browser() {
+    TestApp::run(async |app| {
+        let behaviour = Behaviour { enrolment_logs_in: false, require_mfa: true, ..Behaviour::default() };
+        app.authentik.set_behaviour(behaviour);
+        let form = json!({ "email": "acme@example.org", "username": "acme", "role": "COMPANY",
+            "password": "Registered-1", "password_repeat": "Registered-1" });
+        let answer = app.anonymous().post("/auth/register", form).await;
+        let browser = with_cookie(&app.anonymous(), &cookies_of(&answer));
+        assert!(browser.cookie.starts_with("freehunt_oidc="), "{}", browser.cookie);
+        assert_eq!(answer.expect(201)["success"], false);
+        let stranger = app.anonymous();
+        let begun = stranger.get("/auth/oidc/login").await;
+        let stranger = with_cookie(&stranger, &cookies_of(&begun));
+        let callback = authorize(app, &location(&begun), "acme").await;
+        assert_eq!(error_of(&stranger.get(&callback).await), "unknown_account");
+        let begun = browser.get("/auth/oidc/login").await;
+        let callback = authorize(app, &location(&begun), "acme").await;
+        let finished = browser.get(&callback).await;
+        let session = with_cookie(&app.anonymous(), &cookies_of(&finished));
+        assert_eq!(session.get("/auth/getme").await.expect(200)["role"], "COMPANY");
+        assert_eq!(count(app, "SELECT count(*) FROM registration_attempt").await, 0);
     })
     .await;
 }

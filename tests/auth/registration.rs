@@ -1,11 +1,11 @@
 //! The registration form: exactly one user and one account, however it is interrupted.
 
-use freehunt_domain::users::Role;
+use freehunt_domain::users::{BeginRegistration, Registrant, Role, begin_registration};
 use freehunt_sandbox::{
     authentik::{Behaviour, NewUser},
     stand_in::Misbehaviour,
 };
-use freehunt_tests::{Answer, TestApp};
+use freehunt_tests::{Answer, TestApp, TestOptions, settings};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -128,12 +128,14 @@ async fn interrupt(app: &TestApp, name: &str) {
         ..NewUser::default()
     };
     app.authentik.add_user(account).expect("the attempt is new");
-    sqlx::query("INSERT INTO pending_registration (email, username, role, expires_at) VALUES ($1, $2, 'COMPANY', now() + interval '1 hour')")
-        .bind(format!("{name}@example.org"))
-        .bind(name)
-        .execute(&app.pool)
-        .await
-        .expect("the attempt is new");
+    attempt(app, name, "Registered-1", Role::Company).await;
+}
+
+/// As much of a registration as happens before Authentik is asked, which may then be away, or the server killed.
+async fn attempt(app: &TestApp, name: &str, password: &str, role: Role) {
+    let email = format!("{name}@example.org");
+    let begun = begin_registration(&app.pool, Registrant { email: &email, username: name, role }, password).await;
+    assert!(matches!(begun, Ok(BeginRegistration::Begun(_))), "{begun:?}");
 }
 
 /// Fault case 21: the next login finishes.
@@ -233,6 +235,89 @@ async fn an_expired_attempt_is_swept_and_strands_nobody() {
         assert_eq!(register(app, &form("acme", "COMPANY")).await.expect(201)["success"], true);
         assert_eq!(users_and_identities(app).await, (1, 1, 0));
         assert_eq!(app.authentik.users().len(), 1);
+    })
+    .await;
+}
+
+async fn role_after_login(app: &TestApp, name: &str) -> Option<Value> {
+    let answer = log_in(app, name, "Registered-1").await;
+    let session = with_cookie(&app.anonymous(), &cookies_of(&answer));
+    if answer.expect(201)["success"] == false {
+        return None;
+    }
+    Some(session.get("/auth/getme").await.expect(200)["role"].clone())
+}
+
+/// Anybody can begin a registration with anybody's address, name, and whatever role; it is finished only with the
+/// password it was begun with.
+#[tokio::test]
+async fn nobody_is_given_the_role_that_somebody_else_asked_for() {
+    TestApp::run(async |app| {
+        // Known to Authentik alone, and never registered here.
+        let alice = NewUser {
+            username: "alice".to_owned(),
+            email: "alice@example.org".to_owned(),
+            password: "Registered-1".to_owned(),
+            ..NewUser::default()
+        };
+        app.authentik.add_user(alice).unwrap();
+        attempt(app, "alice", "Planted-1", Role::Company).await;
+        assert_eq!(role_after_login(app, "alice").await, None);
+        assert_eq!(users_and_identities(app).await.0, 0);
+        assert_eq!(register(app, &form("alice", "FREELANCE")).await.expect(201)["success"], true);
+        assert_eq!(role_after_login(app, "alice").await, Some(json!("FREELANCE")));
+        // Interrupted, between two attempts of a stranger.
+        attempt(app, "acme", "Planted-1", Role::Freelance).await;
+        interrupt(app, "acme").await;
+        attempt(app, "acme", "Planted-2", Role::Freelance).await;
+        let mut refused = form("acme", "FREELANCE");
+        (refused["password"], refused["password_repeat"]) = (json!("Planted-2"), json!("Planted-2"));
+        errors(register(app, &refused).await);
+        assert_eq!(role_after_login(app, "acme").await, Some(json!("COMPANY")));
+        assert_eq!(count(app, "SELECT count(*) FROM registration_attempt").await, 0);
+    })
+    .await;
+}
+
+/// The user name is taken at Authentik by somebody who has another one here: knowing their password changes no answer,
+/// leaves no session, counts as a login, and is written down.
+#[tokio::test]
+async fn a_registration_tells_nothing_about_the_password_of_another() {
+    let options =
+        TestOptions::default().with("LOGIN_LIMIT_ACCOUNT_BURST", "3").with("LOGIN_LIMIT_ACCOUNT_PER_MINUTE", "1");
+    TestApp::run_with(options, async |app| {
+        app.user("alice", Role::Freelance).await;
+        sqlx::query(r#"UPDATE "User" SET "username" = 'alicia'"#).execute(&app.pool).await.unwrap();
+        let sessions = app.authentik.open_sessions("alice");
+        let guess = async |password: &str| {
+            let mut body = form("alice", "COMPANY");
+            body["email"] = json!("other@example.org");
+            (body["password"], body["password_repeat"]) = (json!(password), json!(password));
+            errors(register(app, &body).await)
+        };
+        let wrong = guess("Wrong-Password-1").await;
+        assert_eq!(guess(settings::PASSWORD).await, wrong);
+        assert_eq!(app.authentik.open_sessions("alice"), sessions);
+        let noted = async |reason: &str| -> i64 {
+            sqlx::query_scalar(
+                r#"SELECT count(*) FROM "Log" WHERE "action" = 'log_in_refused' AND details->>'reason' = $1"#,
+            )
+            .bind(reason)
+            .fetch_one(&app.pool)
+            .await
+            .unwrap()
+        };
+        assert_eq!((noted("wrong_credentials").await, noted("registration_of_another").await), (1, 1));
+        guess("Wrong-Password-2").await;
+        let asked = || {
+            app.authentik.controls().calls_to(Method::POST, "/api/v3/flows/executor/default-authentication-flow/").len()
+        };
+        let before = asked();
+        assert!(before >= 3);
+        assert_eq!(guess(settings::PASSWORD).await, wrong);
+        assert_eq!(log_in(app, "alice", settings::PASSWORD).await.expect(201)["success"], false);
+        assert_eq!((asked(), noted("too_many").await), (before, 2));
+        assert_eq!(users_and_identities(app).await, (1, 1, 0));
     })
     .await;
 }

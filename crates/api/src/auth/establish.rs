@@ -8,7 +8,7 @@ use freehunt_domain::{
     audit::{self, AuditActor, AuditRecord},
     ids::UserId,
     sessions::{self, NewSession, SessionOrigin, Token, hash_upstream_cookie},
-    users::{IdentityRules, ProviderIdentity, Refusal, Resolution, User, resolve_identity},
+    users::{IdentityRules, ProviderIdentity, Refusal, RegistrationProof, Resolution, User, resolve_identity},
 };
 use serde_json::json;
 
@@ -51,7 +51,7 @@ pub(super) async fn begin(state: &AppState, sign_in: SignIn<'_>) -> Result<SetCo
     earlier.retain(|cookie| sign_in.origin == SessionOrigin::Form || matches!(cookie, Credential::Session(_)));
     let replaces: Vec<Vec<u8>> = earlier.iter().map(Credential::hash).collect();
     let ticket = super::secrets::socket_ticket(token.as_str());
-    let ticket_secret = sign_in.secret.seal_for_ticket(&ticket);
+    let ticket_secret = sign_in.secret.seal(ticket.as_str());
     let lifetime = state.config.sessions.lifetime;
     let session = NewSession {
         token_hash: &token.hash(),
@@ -81,9 +81,9 @@ pub(super) async fn adopt(
     identity: &Identity,
     address: IpAddr,
 ) -> Result<(), Failure> {
-    let user = resolve(state, provider_identity(identity, address), false).await?;
+    let user = resolve(state, provider_identity(identity, address), None).await?;
     let ticket = super::secrets::socket_ticket(cookie.expose());
-    let ticket_secret = UpstreamSecret::Cookie { value: cookie.expose().to_owned() }.seal_for_ticket(&ticket);
+    let ticket_secret = UpstreamSecret::Cookie { value: cookie.expose().to_owned() }.seal(ticket.as_str());
     let session = NewSession {
         token_hash: key,
         ticket_hash: &ticket.hash(),
@@ -109,13 +109,14 @@ pub(super) fn provider_identity(identity: &Identity, address: IpAddr) -> Provide
     }
 }
 
-/// Whose user this is; a refusal leaves its reason in the audit trail.
+/// Whose user this is; a refusal leaves its reason in the audit trail. `registration_proof` may finish an interrupted
+/// registration.
 pub(super) async fn resolve(
     state: &AppState,
     identity: ProviderIdentity<'_>,
-    completes_registration: bool,
+    registration_proof: Option<RegistrationProof<'_>>,
 ) -> Result<User, Failure> {
-    let rules = IdentityRules { trust_on_first_use: state.config.sessions.trust_on_first_use, completes_registration };
+    let rules = IdentityRules { trust_on_first_use: state.config.sessions.trust_on_first_use, registration_proof };
     match resolve_identity(&state.pool, identity, rules).await? {
         Resolution::User(user) => Ok(user),
         Resolution::Refused(refusal) => {

@@ -7,7 +7,7 @@ use freehunt_authentik::LogIn;
 use freehunt_domain::{
     ids::UserId,
     sessions::{self, hash_secret},
-    users,
+    users::{self, RegistrationProof},
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -57,7 +57,8 @@ pub async fn log_in(state: &AppState, request: LogInRequest<'_>) -> ApiResult<Lo
     let refusal = match state.authentik.log_in(request.identifier, request.password).await.map_err(Failure::from)? {
         LogIn::Success { session, identity } => {
             let identity = establish::provider_identity(&identity, request.address);
-            match establish::resolve(state, identity, true).await {
+            let proof = RegistrationProof::Password(request.password.expose_secret());
+            match establish::resolve(state, identity, Some(proof)).await {
                 Ok(user) => {
                     let sign_in = SignIn::by_form(&user, &session, request.headers, request.address);
                     return Ok(LogInOutcome::Begun(establish::begin(state, sign_in).await?));

@@ -8,7 +8,7 @@ use freehunt_authentik::oidc::{LogoutClaims, OidcTokens};
 use freehunt_config::FrontendConfig;
 use freehunt_domain::{
     sessions::{self, SessionOrigin, Token, hash_provider_session, hash_secret, queries, queries::OidcLogin},
-    users::ProviderIdentity,
+    users::{ProviderIdentity, RegistrationProof},
 };
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -45,11 +45,7 @@ pub async fn begin(
     state.login_limits.begin_oidc_from(address).map_err(ApiError::too_many_requests)?;
     let frontend = &state.config.frontend;
     let request = state.oidc.authorization_request().await.map_err(Failure::from)?;
-    let known = only_cookie(headers, cookies::browser_name(frontend.secure_cookies)).ok().flatten();
-    let browser = match known.and_then(Token::parse) {
-        Some(browser) => browser,
-        None => Token::random().map_err(|_| Failure::Internal("the system has no randomness to give"))?,
-    };
+    let browser = browser_of(state, headers)?;
     let verifier = secrets::seal(browser.as_str(), request.pkce_verifier.expose_secret().as_bytes());
     let login = OidcLogin {
         nonce: request.nonce,
@@ -60,6 +56,16 @@ pub async fn begin(
     let state_hash = hash_secret(&request.state);
     queries::insert_oidc_login(&mut connection, &state_hash, &browser.hash(), &login, LOGIN_LIFETIME).await?;
     Ok(Redirection { to: request.url, cookies: SetCookies::browser(frontend, browser.as_str(), LOGIN_LIFETIME) })
+}
+
+/// What this browser holds already, or is to hold from now on.
+pub(super) fn browser_of(state: &AppState, headers: &HeaderMap) -> Result<Token, Failure> {
+    let name = cookies::browser_name(state.config.frontend.secure_cookies);
+    let known = only_cookie(headers, name).ok().flatten();
+    known
+        .and_then(Token::parse)
+        .map_or_else(Token::random, Ok)
+        .map_err(|_| Failure::Internal("the system has no randomness to give"))
 }
 
 /// Only pages of the frontend; everything else becomes its first page.
@@ -141,21 +147,26 @@ async fn sign_in(state: &AppState, callback: &Callback<'_>) -> ApiResult<Result<
             return Ok(Err(NoLogin::Unavailable));
         }
     };
-    match open(state, callback, &tokens).await {
+    match open(state, callback, &tokens, &browser).await {
         Ok(cookies) => Ok(Ok((allowed_return(frontend, Some(&login.return_to)), cookies))),
         Err(Failure::Refused) => Ok(Err(NoLogin::UnknownAccount)),
         Err(failure) => Err(failure.into()),
     }
 }
 
-async fn open(state: &AppState, callback: &Callback<'_>, tokens: &OidcTokens) -> Result<SetCookies, Failure> {
+async fn open(
+    state: &AppState,
+    callback: &Callback<'_>,
+    tokens: &OidcTokens,
+    browser: &Token,
+) -> Result<SetCookies, Failure> {
     let identity = ProviderIdentity {
         uid: &tokens.subject,
         email: tokens.email.as_deref(),
         username: tokens.username.as_deref(),
         client_address: Some(callback.address),
     };
-    let user = establish::resolve(state, identity, true).await?;
+    let user = establish::resolve(state, identity, Some(RegistrationProof::Browser(browser))).await?;
     let text = |secret: &SecretString| secret.expose_secret().to_owned();
     let sign_in = SignIn {
         user: &user,

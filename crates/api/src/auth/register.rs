@@ -1,12 +1,12 @@
 //! The registration form: an account at Authentik and a user here, exactly one, however often it is interrupted.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use axum::http::HeaderMap;
 use freehunt_authentik::{Enrolled, Enrollment, FlowErrors, Identity, LogIn, SessionCookie};
 use freehunt_domain::users::{
-    BeginRegistration, PendingRegistration, Registrant, Resolution, Role, abandon_registration, begin_registration,
-    complete_registration, same_email,
+    self, BeginRegistration, PendingRegistration, Registrant, Resolution, Role, abandon_registration, allow_browser,
+    begin_registration, complete_registration, same_email,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -14,6 +14,7 @@ use super::{
     cookies::SetCookies,
     establish::{self, SignIn},
     failure::Failure,
+    oidc,
 };
 use crate::{
     error::{ApiError, ApiResult},
@@ -24,6 +25,8 @@ use crate::{
 /// Authentik's own limits, in characters.
 const LONGEST_USERNAME: usize = 150;
 const LONGEST_EMAIL: usize = 254;
+/// To finish at Authentik's own pages, a confirmed address perhaps included.
+const TIME_ELSEWHERE: Duration = Duration::from_secs(24 * 3600);
 
 /// What somebody filled in.
 pub struct Registration {
@@ -89,10 +92,19 @@ impl Registration {
 pub enum RegisterOutcome {
     Begun(SetCookies),
     Refused(FlowErrors),
+    /// Authentik wants something that only its own pages can ask for; this browser can finish there.
+    GoesOnElsewhere(FlowErrors, SetCookies),
 }
 
 /// Who has an account at Authentik now, and the session that proves it.
 type Proof = (SessionCookie, Identity);
+
+/// What came of the enrolment.
+enum Enrolment {
+    Proven(Proof),
+    Refused(FlowErrors),
+    Elsewhere,
+}
 
 pub async fn register(
     state: &AppState,
@@ -105,27 +117,57 @@ pub async fn register(
     if !problems.is_empty() {
         return Ok(RegisterOutcome::Refused(problems));
     }
-    let pending = match begin_registration(&state.pool, registration.registrant()).await? {
+    let password = registration.password.expose_secret();
+    let pending = match begin_registration(&state.pool, registration.registrant(), password).await? {
         BeginRegistration::Begun(pending) => pending,
         BeginRegistration::Taken { email, username } => {
             return Ok(RegisterOutcome::Refused(taken(email, username)));
         }
     };
-    let (session, identity) = match enroll(state, registration, &pending).await? {
-        Ok(proof) => proof,
-        Err(errors) => return Ok(RegisterOutcome::Refused(errors)),
+    let proof = match enroll(state, registration, &pending, address).await? {
+        Enrolment::Proven(proof) => proof,
+        Enrolment::Refused(errors) => return Ok(RegisterOutcome::Refused(errors)),
+        Enrolment::Elsewhere => return Ok(go_on_elsewhere(state, registration, headers).await?),
     };
-    let provider = establish::provider_identity(&identity, address);
-    let user = match complete_registration(&state.pool, registration.registrant(), provider).await? {
-        Resolution::User(user) => user,
+    let outcome = open(state, registration, &proof, headers, address).await;
+    if !matches!(outcome, Ok(RegisterOutcome::Begun(_))) {
+        // Nothing here belongs to it.
+        establish::end_upstream(state, &proof.0).await;
+    }
+    outcome
+}
+
+async fn open(
+    state: &AppState,
+    registration: &Registration,
+    (session, identity): &Proof,
+    headers: &HeaderMap,
+    address: IpAddr,
+) -> ApiResult<RegisterOutcome> {
+    let provider = establish::provider_identity(identity, address);
+    match complete_registration(&state.pool, registration.registrant(), provider).await? {
+        Resolution::User(user) => {
+            let sign_in = SignIn::by_form(&user, session, headers, address);
+            Ok(RegisterOutcome::Begun(establish::begin(state, sign_in).await?))
+        }
         Resolution::Refused(refusal) => {
             establish::note_refusal(state, refusal.name(), refusal.user_id(), Some(address)).await?;
-            establish::end_upstream(state, &session).await;
-            return Ok(RegisterOutcome::Refused(taken(true, false)));
+            Ok(RegisterOutcome::Refused(taken(true, false)))
         }
-    };
-    let sign_in = SignIn::by_form(&user, &session, headers, address);
-    Ok(RegisterOutcome::Begun(establish::begin(state, sign_in).await?))
+    }
+}
+
+/// The browser gets what finishes the registration when it comes back by OpenID Connect.
+async fn go_on_elsewhere(
+    state: &AppState,
+    registration: &Registration,
+    headers: &HeaderMap,
+) -> Result<RegisterOutcome, Failure> {
+    let browser = oidc::browser_of(state, headers)?;
+    allow_browser(&state.pool, registration.registrant(), &browser).await?;
+    let cookies = SetCookies::browser(&state.config.frontend, browser.as_str(), TIME_ELSEWHERE);
+    let text = "Sign in through Authentik to finish the registration.";
+    Ok(RegisterOutcome::GoesOnElsewhere(FlowErrors::of("non_field_errors", text, "invalid"), cookies))
 }
 
 fn taken(email: bool, username: bool) -> FlowErrors {
@@ -144,54 +186,77 @@ async fn enroll(
     state: &AppState,
     registration: &Registration,
     pending: &PendingRegistration,
-) -> Result<Result<Proof, FlowErrors>, Failure> {
+    address: IpAddr,
+) -> Result<Enrolment, Failure> {
     let refused = match state.authentik.enroll(&registration.enrollment()).await? {
         Enrolled::Done { session: Some(session), identity: Some(identity) } => {
-            return Ok(checked(registration, (session, identity)));
+            let proof = own(state, registration, (session, identity), address).await?;
+            return Ok(proof.map_or_else(|| Enrolment::Refused(taken(true, true)), Enrolment::Proven));
         }
         Enrolled::Done { .. } => {
-            let proof = log_in(state, registration).await?;
-            return Ok(proof.map_or_else(|| Err(elsewhere()), |proof| checked(registration, proof)));
+            let proof = log_in(state, registration, address).await?;
+            return Ok(proof.map_or(Enrolment::Elsewhere, Enrolment::Proven));
         }
         Enrolled::Refused(errors) => errors,
         Enrolled::Denied { message } => {
             let message = message.unwrap_or_else(|| "Permission denied".to_owned());
             FlowErrors::of("non_field_errors", &message, "denied")
         }
-        Enrolled::NotAnswerableHere { .. } => return Ok(Err(elsewhere())),
+        Enrolled::NotAnswerableHere { .. } => return Ok(Enrolment::Elsewhere),
     };
     // "Taken" may mean taken by an earlier attempt of the same person, however long ago, here or at the original:
     // whoever knows the password is that person.
     let may_be_taken = ["username", "email", "non_field_errors"].iter().any(|field| refused.0.contains_key(*field));
-    if may_be_taken
-        && state.login_limits.log_in_while_registering(&registration.username).is_ok()
-        && let Some(proof) = log_in(state, registration).await?
-    {
-        return Ok(checked(registration, proof));
+    if may_be_taken && let Some(proof) = log_in_as_the_earlier(state, registration, address).await? {
+        return Ok(Enrolment::Proven(proof));
     }
-    if !pending.resumed {
-        abandon_registration(&state.pool, pending).await?;
-    }
-    Ok(Err(refused))
+    abandon_registration(&state.pool, pending).await?;
+    Ok(Enrolment::Refused(refused))
 }
 
-async fn log_in(state: &AppState, registration: &Registration) -> Result<Option<Proof>, Failure> {
-    let outcome = state.authentik.log_in(&registration.username, &registration.password).await?;
-    Ok(match outcome {
-        LogIn::Success { session, identity } => Some((session, identity)),
-        _ => None,
-    })
+/// Tries a password, as the log-in form does: within the account's limit, and with an audit line when it comes to nothing.
+async fn log_in_as_the_earlier(
+    state: &AppState,
+    registration: &Registration,
+    address: IpAddr,
+) -> Result<Option<Proof>, Failure> {
+    if state.login_limits.log_in_while_registering(&registration.username).is_err() {
+        establish::note_refusal(state, "too_many", None, Some(address)).await?;
+        return Ok(None);
+    }
+    log_in(state, registration, address).await
 }
 
-/// The account must be the one that was asked for.
-fn checked(registration: &Registration, proof: Proof) -> Result<Proof, FlowErrors> {
-    let (_, identity) = &proof;
+async fn log_in(state: &AppState, registration: &Registration, address: IpAddr) -> Result<Option<Proof>, Failure> {
+    let reason = match state.authentik.log_in(&registration.username, &registration.password).await? {
+        LogIn::Success { session, identity } => return own(state, registration, (session, identity), address).await,
+        LogIn::Refused(_) => "wrong_credentials",
+        LogIn::Denied { .. } => "denied",
+        LogIn::NotAnswerableHere { .. } => "not_answerable_here",
+    };
+    establish::note_refusal(state, reason, None, Some(address)).await?;
+    Ok(None)
+}
+
+/// The account must be the one that was asked for. To know the password of another is as good as not knowing it: the
+/// answer is the same, and the session at Authentik ends.
+async fn own(
+    state: &AppState,
+    registration: &Registration,
+    proof: Proof,
+    address: IpAddr,
+) -> Result<Option<Proof>, Failure> {
+    let (session, identity) = &proof;
     let same_name = identity.username.to_lowercase() == registration.username.to_lowercase();
-    if same_name && same_email(&identity.email, &registration.email) { Ok(proof) } else { Err(taken(true, true)) }
-}
-
-fn elsewhere() -> FlowErrors {
-    FlowErrors::of("non_field_errors", "Sign in through Authentik to finish the registration.", "invalid")
+    if same_name && same_email(&identity.email, &registration.email) {
+        return Ok(Some(proof));
+    }
+    establish::end_upstream(state, session).await;
+    let mut connection = state.pool.acquire().await?;
+    let user = users::queries::find_user_by_authentik_uid(&mut connection, &identity.uid).await?;
+    drop(connection);
+    establish::note_refusal(state, "registration_of_another", user.map(|user| user.id), Some(address)).await?;
+    Ok(None)
 }
 
 #[cfg(test)]

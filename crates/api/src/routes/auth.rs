@@ -185,6 +185,9 @@ pub async fn register(
     Ok(match register::register(&state, &registration, &headers, address).await? {
         RegisterOutcome::Begun(cookies) => succeeded(cookies),
         RegisterOutcome::Refused(errors) => refused("ak-stage-prompt", errors, None),
+        RegisterOutcome::GoesOnElsewhere(errors, cookies) => {
+            (cookies, refused("ak-stage-prompt", errors, None)).into_response()
+        }
     })
 }
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
-use super::{User, queries, register, same_email};
+use super::{RegistrationProof, User, queries, register, same_email};
 use crate::{
     audit::{self, AuditActor, AuditRecord},
     ids::UserId,
@@ -27,11 +27,11 @@ pub struct ProviderIdentity<'a> {
 
 /// What may happen for an account that is bound to nobody here.
 #[derive(Clone, Copy, Debug)]
-pub struct IdentityRules {
+pub struct IdentityRules<'a> {
     /// Whether a user that is not bound yet is bound to the first who comes with the same address.
     pub trust_on_first_use: bool,
-    /// Whether an interrupted registration may be finished.
-    pub completes_registration: bool,
+    /// What an interrupted registration may be finished with, if at all.
+    pub registration_proof: Option<RegistrationProof<'a>>,
 }
 
 /// Why somebody whom Authentik knows gets no session. For the audit trail, never for an answer.
@@ -73,7 +73,7 @@ pub enum Resolution {
 pub async fn resolve_identity(
     pool: &PgPool,
     identity: ProviderIdentity<'_>,
-    rules: IdentityRules,
+    rules: IdentityRules<'_>,
 ) -> Result<Resolution, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     if let Some(resolution) = resolve_bound(&mut transaction, identity).await? {
@@ -116,11 +116,15 @@ async fn finish_interrupted(
     connection: &mut PgConnection,
     identity: ProviderIdentity<'_>,
     email: &str,
-    rules: IdentityRules,
+    rules: IdentityRules<'_>,
 ) -> Result<Resolution, sqlx::Error> {
     let unknown = Resolution::Refused(Refusal::Unknown);
-    let (true, Some(username)) = (rules.completes_registration, identity.username) else { return Ok(unknown) };
-    match queries::find_pending_role(connection, email, username).await? {
+    let (Some(proof), Some(username)) = (rules.registration_proof, identity.username) else { return Ok(unknown) };
+    if !queries::is_registration_pending(connection, email, username).await? {
+        return Ok(unknown);
+    }
+    let proof = proof.derive(email, username).await;
+    match queries::find_attempted_role(connection, email, username, &proof).await? {
         Some(role) => {
             let user = register::create_bound(connection, email, username, role, identity).await?;
             Ok(Resolution::User(user))

@@ -7,6 +7,7 @@ mod identity;
 mod model;
 pub mod queries;
 mod register;
+mod registration_proof;
 mod rename;
 
 pub use account::{Account, CompanyProfile, FreelanceProfile, find_account};
@@ -14,6 +15,8 @@ pub use bind::{BindOutcome, DirectoryEntry, bind_identities};
 pub use identity::{IdentityRules, ProviderIdentity, Refusal, Resolution, resolve_identity};
 pub use model::{Role, User, same_email};
 pub use register::{
-    BeginRegistration, PendingRegistration, Registrant, abandon_registration, begin_registration, complete_registration,
+    BeginRegistration, PendingRegistration, Registrant, abandon_registration, allow_browser, begin_registration,
+    complete_registration,
 };
+pub use registration_proof::RegistrationProof;
 pub use rename::{RenameError, rename};

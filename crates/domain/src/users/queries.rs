@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{PendingRegistration, Role, User};
+use super::{PendingRegistration, Registrant, Role, User};
 use crate::{Timestamp, ids::UserId};
 
 pub async fn find_user(connection: &mut PgConnection, id: UserId) -> Result<Option<User>, sqlx::Error> {
@@ -166,43 +166,82 @@ pub async fn lock_text(connection: &mut PgConnection, text: &str) -> Result<(), 
 }
 
 /// Writes an attempt to register, or finds the unfinished one with the same address and user name, whose life begins
-/// anew. `resumed` says which.
+/// anew. `resumed` says which. The role is kept for whoever gives the same proof again.
 pub async fn upsert_pending_registration(
     connection: &mut PgConnection,
-    email: &str,
-    username: &str,
-    role: Role,
+    registrant: Registrant<'_>,
+    proof: &[u8],
     lifetime: Duration,
 ) -> Result<PendingRegistration, sqlx::Error> {
     sqlx::query_as!(
         PendingRegistration,
-        r#"INSERT INTO pending_registration (email, username, role, expires_at)
-           VALUES ($1, $2, $3, now() + $4::float8 * interval '1 second')
-           ON CONFLICT (lower(email), lower(username)) DO UPDATE SET expires_at = excluded.expires_at
-           RETURNING id, expires_at, (xmax <> 0) AS "resumed!""#,
-        email,
-        username,
-        role as Role,
+        r#"WITH pending AS (
+               INSERT INTO pending_registration (email, username, role, expires_at)
+               VALUES ($1, $2, $3, now() + $4::float8 * interval '1 second')
+               ON CONFLICT (lower(email), lower(username)) DO UPDATE SET expires_at = excluded.expires_at
+               RETURNING id, expires_at, (xmax <> 0) AS resumed
+           ), attempt AS (
+               INSERT INTO registration_attempt (pending_id, proof, role) SELECT id, $5, $3 FROM pending
+               ON CONFLICT (pending_id, proof) DO UPDATE SET role = excluded.role
+               RETURNING proof
+           )
+           SELECT pending.id, pending.expires_at, pending.resumed AS "resumed!", attempt.proof
+           FROM pending, attempt"#,
+        registrant.email,
+        registrant.username,
+        registrant.role as Role,
         lifetime.as_secs_f64(),
+        proof,
     )
     .fetch_one(connection)
     .await
 }
 
-/// The role that an unfinished registration asked for.
-pub async fn find_pending_role(
+pub async fn is_registration_pending(
     connection: &mut PgConnection,
     email: &str,
     username: &str,
-) -> Result<Option<Role>, sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"SELECT role AS "role: Role" FROM pending_registration
-           WHERE lower(email) = lower($1) AND lower(username) = lower($2) AND expires_at > now()"#,
+        r#"SELECT EXISTS (SELECT FROM pending_registration
+                          WHERE lower(email) = lower($1) AND lower(username) = lower($2) AND expires_at > now())
+           AS "pending!""#,
         email,
         username,
     )
+    .fetch_one(connection)
+    .await
+}
+
+/// The role that whoever gives this proof asked for, in an unfinished registration.
+pub async fn find_attempted_role(
+    connection: &mut PgConnection,
+    email: &str,
+    username: &str,
+    proof: &[u8],
+) -> Result<Option<Role>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT a.role AS "role: Role"
+           FROM pending_registration p JOIN registration_attempt a ON a.pending_id = p.id
+           WHERE lower(p.email) = lower($1) AND lower(p.username) = lower($2) AND p.expires_at > now() AND a.proof = $3"#,
+        email,
+        username,
+        proof,
+    )
     .fetch_optional(connection)
     .await
+}
+
+/// Removes what one maker asked for.
+pub async fn delete_registration_attempt(
+    connection: &mut PgConnection,
+    pending: &PendingRegistration,
+) -> Result<(), sqlx::Error> {
+    let id: Uuid = pending.id;
+    sqlx::query!("DELETE FROM registration_attempt WHERE pending_id = $1 AND proof = $2", id, &pending.proof)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Removes an attempt, unless it was resumed meanwhile.

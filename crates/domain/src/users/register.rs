@@ -1,7 +1,8 @@
 //! Registration: an account at Authentik and a user here, completed on the next try when it was interrupted.
 //!
 //! The steps: check what is taken here, write the attempt, enrol at Authentik (the caller does that), make the user.
-//! Killed after the enrolment, the attempt is found again by its address and user name.
+//! Killed after the enrolment, the attempt is found again by its address and user name, and by what shows that the same
+//! person is back.
 
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    ProviderIdentity, Refusal, Resolution, Role, User,
+    ProviderIdentity, Refusal, RegistrationProof, Resolution, Role, User,
     identity::{self, bind},
     queries,
 };
-use crate::audit::AuditActor;
+use crate::{audit::AuditActor, sessions::Token};
 
 /// How long an interrupted registration can be finished.
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -34,6 +35,8 @@ pub struct PendingRegistration {
     pub expires_at: DateTime<Utc>,
     /// An earlier attempt with the same address and user name was found, which may have reached Authentik.
     pub resumed: bool,
+    /// Of this attempt's maker.
+    pub proof: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -46,22 +49,39 @@ pub enum BeginRegistration {
     },
 }
 
-pub async fn begin_registration(pool: &PgPool, registrant: Registrant<'_>) -> Result<BeginRegistration, sqlx::Error> {
+/// `password` is the one that the account is to have; who gives it again later finishes with the role asked for here.
+pub async fn begin_registration(
+    pool: &PgPool,
+    registrant: Registrant<'_>,
+    password: &str,
+) -> Result<BeginRegistration, sqlx::Error> {
     let mut connection = pool.acquire().await?;
     let email = !queries::list_users_by_email(&mut connection, registrant.email).await?.is_empty();
     let username = queries::is_username_taken(&mut connection, registrant.username, None).await?;
     if email || username {
         return Ok(BeginRegistration::Taken { email, username });
     }
-    let Registrant { email, username, role } = registrant;
-    let pending = queries::upsert_pending_registration(&mut connection, email, username, role, LIFETIME).await?;
+    drop(connection);
+    let proof = RegistrationProof::Password(password).derive(registrant.email, registrant.username).await;
+    let mut connection = pool.acquire().await?;
+    let pending = queries::upsert_pending_registration(&mut connection, registrant, &proof, LIFETIME).await?;
     Ok(BeginRegistration::Begun(pending))
 }
 
-/// Authentik refused the attempt, so that nothing is left to finish.
+/// Lets the holder of `browser` finish the attempt too: it goes on at Authentik's own pages.
+pub async fn allow_browser(pool: &PgPool, registrant: Registrant<'_>, browser: &Token) -> Result<(), sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    queries::upsert_pending_registration(&mut connection, registrant, &browser.hash(), LIFETIME).await?;
+    Ok(())
+}
+
+/// Authentik refused the attempt, so that nothing is left of it to finish; an earlier one stays.
 pub async fn abandon_registration(pool: &PgPool, pending: &PendingRegistration) -> Result<(), sqlx::Error> {
     let mut connection = pool.acquire().await?;
-    queries::delete_pending_registration(&mut connection, pending).await
+    if !pending.resumed {
+        queries::delete_pending_registration(&mut connection, pending).await?;
+    }
+    queries::delete_registration_attempt(&mut connection, pending).await
 }
 
 /// Makes the user of an account that Authentik has just confirmed to be the registrant's.
