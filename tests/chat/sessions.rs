@@ -3,10 +3,16 @@
 use std::time::{Duration, Instant};
 
 use freehunt_domain::users::Role;
-use freehunt_tests::{Persona, Refused, TestApp, TestOptions, eventually, settings::PASSWORD};
+use freehunt_sandbox::stand_in::Misbehaviour;
+use freehunt_tests::{Answer, Persona, Refused, TestApp, TestOptions, eventually, settings::PASSWORD};
+use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::{pair, say};
+use crate::{
+    auth::{age_confirmations, cookies_of, with_cookie},
+    oidc,
+};
 
 /// Fault cases 12 and 134.
 #[tokio::test]
@@ -75,9 +81,43 @@ async fn with_ticket(app: &TestApp, name: &str) -> Persona {
     let persona = app.user(name, Role::Company).await;
     let body = json!({ "email": persona.email, "password": PASSWORD });
     let answer = app.anonymous().post("/auth/login", body).await;
+    with_cookie(&persona, &ticket_of(&answer))
+}
+
+fn ticket_of(answer: &Answer) -> String {
     let cookies = answer.set_cookies();
     let ticket = cookies.iter().find(|cookie| cookie.starts_with("freehunt_socket=")).expect("a ticket");
-    Persona { cookie: ticket.split(';').next().unwrap().to_owned(), ..persona }
+    ticket.split(';').next().unwrap().to_owned()
+}
+
+/// Signs in by OpenID Connect: as somebody who has nothing but the socket ticket, and as the browser with its session.
+async fn by_openid_connect(app: &TestApp, name: &str) -> (Persona, Persona) {
+    let persona = app.user(name, Role::Company).await;
+    let answer = oidc::finished_login(app, name).await;
+    (with_cookie(&persona, &ticket_of(&answer)), with_cookie(&persona, &cookies_of(&answer)))
+}
+
+/// The next time it is asked with, an access token's time is over.
+fn expire_access_token(app: &TestApp) {
+    let over = Misbehaviour::Answer {
+        status: StatusCode::UNAUTHORIZED,
+        content_type: "application/json",
+        body: "{}".to_owned(),
+    };
+    app.authentik.controls().misbehave("/application/o/userinfo/", 1, over);
+}
+
+/// How often tokens were renewed, by one user who signed in once.
+fn renewals(app: &TestApp) -> usize {
+    app.authentik.controls().calls_to(Method::POST, "/application/o/token/").len() - 1
+}
+
+async fn age_confirmation(app: &TestApp, persona: &Persona) {
+    sqlx::query("UPDATE session SET validated_at = now() - interval '16 minutes' WHERE user_id = $1")
+        .bind(persona.user_id.0)
+        .execute(&app.pool)
+        .await
+        .unwrap();
 }
 
 /// When Authentik last confirmed the session that this persona signed in with.
@@ -121,20 +161,88 @@ async fn an_old_confirmation_is_renewed_at_the_handshake() {
     TestApp::run(async |app| {
         let server = app.chat_server().await;
         let alice = with_ticket(app, "alice").await;
-        let age = async || {
-            let statement = "UPDATE session SET validated_at = now() - interval '16 minutes'";
-            sqlx::query(statement).execute(&app.pool).await.unwrap();
-        };
-        age().await;
+        age_confirmation(app, &alice).await;
         app.authentik.controls().fail_everything();
         assert!(matches!(alice.try_chat(&server).await, Err(Refused::Http(503, _))), "Authentik is away");
         app.authentik.controls().recover();
         let old = confirmed_at(app, &alice).await;
         eventually("Authentik is asked again", async || alice.try_chat(&server).await.is_ok()).await;
         assert!(confirmed_at(app, &alice).await > old);
-        age().await;
+        age_confirmation(app, &alice).await;
         app.authentik.end_all_sessions("alice");
         assert!(matches!(alice.try_chat(&server).await, Err(Refused::Http(401, _))), "Authentik no longer knows it");
+    })
+    .await;
+}
+
+/// Fault case 134 for a session that began by OpenID Connect: the messaging server asks, and renews tokens, by itself.
+#[tokio::test]
+async fn fault_case_134_a_deactivated_user_of_openid_connect_loses_the_sockets() {
+    let options = TestOptions::default().with("SESSION_REVALIDATE_SECONDS", "5");
+    TestApp::run_with(options, async |app| {
+        let (first, second) = (app.chat_server().await, app.chat_server().await);
+        let (alice, _) = by_openid_connect(app, "alice").await;
+        let sockets = [alice.chat(&first).await, alice.chat(&second).await];
+        expire_access_token(app);
+        let before = confirmed_at(app, &alice).await;
+        eventually("the tokens are renewed", async || confirmed_at(app, &alice).await > before && renewals(app) == 1)
+            .await;
+        assert!(sockets.iter().all(|socket| !socket.is_closed()));
+        app.authentik.deactivate("alice");
+        let began = Instant::now();
+        for socket in &sockets {
+            assert_eq!(socket.wait_for_close().await, "io server disconnect");
+        }
+        assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+        assert!(matches!(alice.try_chat(&first).await, Err(Refused::Http(401, _))));
+    })
+    .await;
+}
+
+/// A refresh token is good once, and both servers use it: each goes on with what the other has renewed.
+#[tokio::test]
+async fn either_server_renews_the_tokens_for_both() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let (alice, browser) = by_openid_connect(app, "alice").await;
+        for round in 0..2 {
+            expire_access_token(app);
+            age_confirmation(app, &alice).await;
+            drop(alice.chat(&server).await);
+            eventually("the socket is gone", async || server.sockets() == 0).await;
+            assert_eq!(renewals(app), 2 * round + 1);
+            expire_access_token(app);
+            age_confirmations(app, 16.0).await;
+            eventually("the API renews them", async || {
+                browser.get("/auth/getme").await.expect(200);
+                renewals(app) == 2 * round + 2
+            })
+            .await;
+        }
+    })
+    .await;
+}
+
+/// A session that nobody can be asked about (its ticket holds no secret, or is gone) serves no socket for longer than the
+/// grace; the HTTP API may confirm it anew.
+#[tokio::test]
+async fn without_anything_to_ask_with_sockets_end_after_the_grace() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let (alice, browser) = by_openid_connect(app, "alice").await;
+        sqlx::query("UPDATE socket_ticket SET upstream_secret = NULL").execute(&app.pool).await.unwrap();
+        let socket = alice.chat(&server).await;
+        age_confirmation(app, &alice).await;
+        assert_eq!(socket.wait_for_close().await, "transport close");
+        assert!(matches!(alice.try_chat(&server).await, Err(Refused::Http(401, _))));
+        eventually("the API has confirmed the session", async || {
+            browser.get("/auth/getme").await.expect(200);
+            alice.try_chat(&server).await.is_ok()
+        })
+        .await;
+        sqlx::query("DELETE FROM socket_ticket").execute(&app.pool).await.unwrap();
+        age_confirmation(app, &alice).await;
+        assert!(matches!(browser.try_chat(&server).await, Err(Refused::Http(401, _))), "its ticket is gone");
     })
     .await;
 }

@@ -423,6 +423,7 @@ fn futures_can_move_between_threads() {
     movable(oidc.authorization_request());
     movable(oidc.exchange("code", &secret, "nonce"));
     movable(oidc.refresh(&secret));
+    movable(oidc.confirm(&secret, Some(&secret)));
     movable(oidc.verify_bearer("x"));
     movable(oidc.verify_logout_token("x"));
     movable(oidc.user_info(&secret));

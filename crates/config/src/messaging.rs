@@ -10,7 +10,7 @@ use crate::database::DatabaseConfig;
 use crate::error::ConfigErrors;
 use crate::frontend::FrontendConfig;
 use crate::http::HttpConfig;
-use crate::identity::{AuthentikConfig, SessionConfig};
+use crate::identity::{AuthentikConfig, OidcConfig, SessionConfig};
 use crate::log::LogConfig;
 use crate::parse;
 use crate::reader::{Reader, Reported};
@@ -31,6 +31,8 @@ pub struct MessagingConfig {
     pub frontend: FrontendConfig,
     /// The identity provider.
     pub authentik: AuthentikConfig,
+    /// OpenID Connect, whose tokens a session may stand on.
+    pub oidc: OidcConfig,
     /// Sessions.
     pub sessions: SessionConfig,
     /// Redis to spread messages over replicas; `None` uses PostgreSQL.
@@ -67,6 +69,7 @@ impl MessagingConfig {
         // `PORT` is this program's own here, so the API is assumed at its default port.
         let frontend = FrontendConfig::read(reader, API_PORT);
         let authentik = AuthentikConfig::read(reader);
+        let oidc = OidcConfig::read(reader, authentik.as_ref().ok());
         let sessions = SessionConfig::read(reader);
         let redis_url = RedisUrl::read(reader);
         let log = LogConfig::read(reader);
@@ -81,6 +84,7 @@ impl MessagingConfig {
             docs_enabled: docs_enabled?.unwrap_or_else(|| frontend.is_local()),
             frontend,
             authentik: authentik?,
+            oidc: oidc?,
             sessions: sessions?,
             redis_url: redis_url?,
             log: log?,

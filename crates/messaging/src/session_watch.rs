@@ -92,12 +92,17 @@ impl Watch {
                     }
                 }
             }
-            let is_stale = |session: &LiveSession| session.confirmation_age() >= self.stale_after;
-            stale.extend(live.into_iter().filter(|session| session.can_be_confirmed && is_stale(session)));
+            stale.extend(live.into_iter().filter(|session| self.is_to_be_confirmed(session)));
         }
         drop(connection);
         self.confirm(stale);
         Ok(())
+    }
+
+    /// Its confirmation is old, or nobody can be asked about it and it has outlived the grace.
+    fn is_to_be_confirmed(&self, session: &LiveSession) -> bool {
+        let age = session.confirmation_age();
+        if session.can_be_confirmed { age >= self.stale_after } else { age > self.state.config.sessions.grace }
     }
 
     /// Beside the watch, which has to go on; what comes while Authentik is still being asked comes again.

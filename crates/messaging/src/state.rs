@@ -3,8 +3,11 @@
 use std::{ops::Deref, sync::Arc};
 
 use axum::http::HeaderValue;
-use freehunt_authentik::{Authentik, AuthentikSettings, DEFAULT_INVALIDATION_FLOW};
-use freehunt_config::{AuthentikConfig, MessagingConfig};
+use freehunt_authentik::{
+    Authentik, AuthentikSettings, DEFAULT_INVALIDATION_FLOW,
+    oidc::{Oidc, OidcSettings, SigningAlgorithm},
+};
+use freehunt_config::{AuthentikConfig, MessagingConfig, SigningAlgorithm as ConfiguredAlgorithm};
 use freehunt_domain::{chat_events::FanOut, database, ids::SessionId, time::Clock};
 use freehunt_fanout::Redis;
 use freehunt_serving::Readiness;
@@ -29,6 +32,8 @@ pub struct Messaging {
     pub delivery_pool: PgPool,
     /// Asked about sessions that only sockets use.
     pub authentik: Authentik,
+    /// The same, about those that began by OpenID Connect.
+    pub oidc: Oidc,
     /// What carries events and signals between replicas; `None` where PostgreSQL does.
     pub redis: Option<Redis>,
     pub fan_out: FanOut,
@@ -77,6 +82,7 @@ impl MessagingState {
         let pool = database::pool(options, database.max_connections, database.acquire_timeout);
         let delivery_pool = database::pool(database.options.clone(), 1, database.acquire_timeout);
         let authentik = authentik(&config)?;
+        let oidc = oidc(&config, &clock)?;
         let origins = config.frontend.allowed_origins();
         let allowed_origins = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
         let (signals, signal_inbox) = mpsc::channel(SIGNALS);
@@ -87,6 +93,7 @@ impl MessagingState {
             pool,
             delivery_pool,
             authentik,
+            oidc,
             redis,
             fan_out,
             clock,
@@ -117,4 +124,23 @@ fn authentik(config: &MessagingConfig) -> anyhow::Result<Authentik> {
     // Only asked whose session a cookie is: it runs none of the flows.
     let invalidation_flow = DEFAULT_INVALIDATION_FLOW.to_owned();
     Ok(Authentik::new(AuthentikSettings { url, login_flow, enrollment_flow, invalidation_flow, timeout })?)
+}
+
+fn oidc(config: &MessagingConfig, clock: &Clock) -> anyhow::Result<Oidc> {
+    let algorithm = match config.oidc.signing_algorithm {
+        ConfiguredAlgorithm::Rs256 => SigningAlgorithm::Rs256,
+        ConfiguredAlgorithm::Es256 => SigningAlgorithm::Es256,
+    };
+    let settings = OidcSettings {
+        issuer: config.oidc.issuer.clone(),
+        client_id: config.oidc.client_id.clone(),
+        client_secret: config.oidc.client_secret.clone(),
+        // Nobody signs in here.
+        redirect_uri: config.frontend.api_url.clone(),
+        audience: config.oidc.audience.clone(),
+        algorithm,
+        timeout: config.authentik.timeout,
+    };
+    let clock = clock.clone();
+    Ok(Oidc::with_clock(settings, Arc::new(move || clock.now()))?)
 }

@@ -2,12 +2,16 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use freehunt_authentik::SessionCookie;
+use freehunt_authentik::{SessionCookie, oidc::TokenState};
 use freehunt_domain::{
-    sessions::{self, SessionOrigin, SessionRow, queries},
+    sessions::{
+        self, SessionOrigin, SessionRow, Token,
+        queries::{self, NewSecrets},
+        secrets::socket_ticket,
+    },
     users::same_email,
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{credentials::Credential, establish, failure::Failure, secrets::UpstreamSecret};
 use crate::{extract::Session, state::AppState};
@@ -16,9 +20,6 @@ use crate::{extract::Session, state::AppState};
 const LONGEST_USE: Duration = Duration::from_secs(30);
 /// While Authentik is away it is asked again after this long.
 const UNCONFIRMED_USE: Duration = Duration::from_secs(2);
-/// How often, and how long in between, to look whether another replica has refreshed the same tokens.
-const OTHER_REPLICA_LOOKS: u32 = 10;
-const OTHER_REPLICA_PAUSE: Duration = Duration::from_millis(200);
 
 /// A session that may be used for a while without being checked again.
 #[derive(Clone)]
@@ -98,31 +99,23 @@ fn session(row: &SessionRow, is_confirmed: bool) -> Session {
 
 /// Asks Authentik whether the session still is this user's, and notes that it is.
 async fn confirm(state: &AppState, credential: &Credential, row: &SessionRow) -> Result<(), Failure> {
-    let new_secret = match (credential, row.origin) {
-        (Credential::Upstream(cookie), SessionOrigin::Authentik) => {
-            confirm_cookie(state, cookie, row).await?;
-            None
-        }
+    match (credential, row.origin) {
+        (Credential::Upstream(cookie), SessionOrigin::Authentik) => confirm_cookie(state, cookie, row).await?,
         (Credential::Session(token), SessionOrigin::Form | SessionOrigin::Oidc) => {
             let sealed = row.upstream_secret.as_deref().ok_or(Failure::Refused)?;
             match UpstreamSecret::open(token.as_str(), sealed).ok_or(Failure::Refused)? {
-                UpstreamSecret::Cookie { value } => {
-                    confirm_cookie(state, &SessionCookie::new(value), row).await?;
-                    None
-                }
-                UpstreamSecret::Tokens { access, refresh, id } => {
-                    match confirm_tokens(state, credential, row, access, refresh, id).await? {
-                        Tokens::Good => None,
-                        Tokens::Renewed(secret) => secret.seal(token.as_str()),
-                        Tokens::RenewedElsewhere => return Ok(()),
-                    }
-                }
+                UpstreamSecret::Cookie { value } => confirm_cookie(state, &SessionCookie::new(value), row).await?,
+                tokens => return confirm_tokens(state, token, row, tokens).await,
             }
         }
         _ => return Err(Failure::Refused),
-    };
-    let mut connection = state.connection().await?;
-    let is_live = queries::confirm_session(&mut connection, row.id, new_secret.as_deref()).await?;
+    }
+    note(state, row, NewSecrets::default()).await
+}
+
+async fn note(state: &AppState, row: &SessionRow, secrets: NewSecrets<'_>) -> Result<(), Failure> {
+    let mut connection = state.pool.acquire().await?;
+    let is_live = queries::confirm_session(&mut connection, row.id, secrets).await?;
     if is_live { Ok(()) } else { Err(Failure::Refused) }
 }
 
@@ -140,54 +133,45 @@ fn is_same_person(row: &SessionRow, uid: &str, email: Option<&str>) -> Result<()
     Err(Failure::Refused)
 }
 
-enum Tokens {
-    Good,
-    Renewed(UpstreamSecret),
-    RenewedElsewhere,
-}
-
+/// The messaging server renews tokens too, and leaves them with the ticket: those are the newest.
 async fn confirm_tokens(
     state: &AppState,
-    credential: &Credential,
+    token: &Token,
     row: &SessionRow,
-    access: String,
-    refresh: Option<String>,
-    id: String,
-) -> Result<Tokens, Failure> {
-    if let Some(info) = state.oidc.user_info(&SecretString::from(access)).await? {
-        is_same_person(row, &info.subject, info.email.as_deref())?;
-        return Ok(Tokens::Good);
-    }
-    let refresh = refresh.ok_or(Failure::Refused)?;
-    let renewed = match state.oidc.refresh(&SecretString::from(refresh.clone())).await.map_err(Failure::from) {
-        // A refresh token is good once: perhaps another replica was a moment faster.
-        Err(Failure::Refused) => return wait_for_other_replica(state, credential, row).await,
-        result => result?,
-    };
-    if let Some(subject) = &renewed.subject {
-        is_same_person(row, subject, None)?;
-    }
-    let text = |secret: &SecretString| secrecy::ExposeSecret::expose_secret(secret).to_owned();
-    Ok(Tokens::Renewed(UpstreamSecret::Tokens {
-        access: text(&renewed.access_token),
-        refresh: renewed.refresh_token.as_ref().map(text).or(Some(refresh)),
-        id: renewed.id_token.as_ref().map_or(id, text),
-    }))
-}
-
-async fn wait_for_other_replica(
-    state: &AppState,
-    credential: &Credential,
-    row: &SessionRow,
-) -> Result<Tokens, Failure> {
-    for _ in 0..OTHER_REPLICA_LOOKS {
-        let now = find(state, &credential.hash()).await?.ok_or(Failure::Refused)?;
-        if now.upstream_secret != row.upstream_secret {
-            return Ok(Tokens::RenewedElsewhere);
+    with_session: UpstreamSecret,
+) -> Result<(), Failure> {
+    let ticket = socket_ticket(token.as_str());
+    let mut connection = state.pool.acquire().await?;
+    let holder = queries::find_ticket_holder(&mut connection, &ticket.hash()).await?;
+    drop(connection);
+    let sealed = holder.and_then(|holder| holder.upstream_secret);
+    let with_ticket = sealed.as_deref().and_then(|sealed| UpstreamSecret::open(ticket.as_str(), sealed));
+    let newest = with_ticket.unwrap_or(with_session);
+    let UpstreamSecret::Tokens { access, refresh, .. } = &newest else { return Err(Failure::Refused) };
+    let refresh = refresh.clone().map(SecretString::from);
+    match state.oidc.confirm(&SecretString::from(access.clone()), refresh.as_ref()).await? {
+        TokenState::Good(info) => {
+            is_same_person(row, &info.subject, info.email.as_deref())?;
+            note(state, row, NewSecrets::default()).await
         }
-        tokio::time::sleep(OTHER_REPLICA_PAUSE).await;
+        TokenState::Renewed(tokens) => {
+            if let Some(subject) = &tokens.subject {
+                is_same_person(row, subject, None)?;
+            }
+            let renewed = newest.renewed(
+                tokens.access_token.expose_secret(),
+                tokens.refresh_token.as_ref().map(ExposeSecret::expose_secret),
+                tokens.id_token.as_ref().map(ExposeSecret::expose_secret),
+            );
+            let (for_session, for_ticket) = (renewed.seal(token.as_str()), renewed.seal(ticket.as_str()));
+            let secrets = NewSecrets { for_session: for_session.as_deref(), for_ticket: for_ticket.as_deref() };
+            note(state, row, secrets).await
+        }
+        TokenState::Over => {
+            let renewed = sessions::is_renewed_elsewhere(&state.pool, &ticket.hash(), sealed.as_deref()).await?;
+            if renewed { Ok(()) } else { Err(Failure::Refused) }
+        }
     }
-    Err(Failure::Refused)
 }
 
 /// A cookie of Authentik's own, as the users of the original have one: it becomes a session here.

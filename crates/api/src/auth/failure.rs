@@ -33,12 +33,7 @@ impl From<Unavailable> for Failure {
 
 impl From<OidcError> for Failure {
     fn from(error: OidcError) -> Self {
-        match error {
-            OidcError::Invalid(_) => Self::Refused,
-            // Only this code speaks of the session; the others are about how this client is set up, or of a failure.
-            OidcError::Refused { code } if code == "invalid_grant" => Self::Refused,
-            error => Self::Unavailable(format!("{:#}", anyhow::Error::new(error))),
-        }
+        if error.is_refusal() { Self::Refused } else { Self::Unavailable(format!("{:#}", anyhow::Error::new(error))) }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing here keeps a session or a state: the caller binds `state`, `nonce` and the PKCE verifier to the
 //! browser, and remembers the `jti` of log-out tokens.
 
+mod confirm;
 mod discovery;
 mod login;
 mod tokens;
@@ -25,6 +26,7 @@ use crate::{
 };
 
 pub use self::{
+    confirm::TokenState,
     login::{AuthorizationRequest, OidcTokens, RefreshedTokens},
     tokens::{BearerClaims, LOGOUT_TOKEN_LIFETIME, LogoutClaims},
 };

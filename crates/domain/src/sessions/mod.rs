@@ -6,6 +6,7 @@
 mod model;
 mod open;
 pub mod queries;
+mod renewal;
 mod revoke;
 pub mod secrets;
 mod sweep;
@@ -14,5 +15,6 @@ pub use model::{
     SessionOrigin, SessionRow, TicketHolder, Token, hash_provider_session, hash_secret, hash_upstream_cookie,
 };
 pub use open::{NewSession, open};
+pub use renewal::is_renewed_elsewhere;
 pub use revoke::{CHANNEL, LogOut, announce_user, log_out, provider_log_out, revoke_refused, revoke_refused_session};
 pub use sweep::sweep_expired;

@@ -114,7 +114,7 @@ pub struct TicketHolder {
     pub email: String,
     /// Whom Authentik must name.
     pub authentik_uid: Option<String>,
-    /// Encrypted under the ticket; see [`super::secrets`]. `None` for a session that began by OpenID Connect.
+    /// Encrypted under the ticket; see [`super::secrets`].
     pub upstream_secret: Option<Vec<u8>>,
 }
 

@@ -20,7 +20,7 @@ pub struct NewSession<'a> {
     pub user_id: UserId,
     pub origin: SessionOrigin,
     pub upstream_secret: Option<&'a [u8]>,
-    /// [`super::secrets::UpstreamSecret::seal_for_ticket`].
+    /// The same, encrypted for the ticket's holder.
     pub ticket_secret: Option<&'a [u8]>,
     /// [`super::hash_upstream_cookie`] or [`super::hash_provider_session`].
     pub upstream_session_hash: Option<&'a [u8]>,

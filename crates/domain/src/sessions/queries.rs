@@ -120,21 +120,34 @@ pub async fn find_ticket_holder(
     .await
 }
 
-/// Authentik has just confirmed the session; `false` when it was revoked meanwhile. A new secret replaces the old one.
+/// What takes the place of a session's secret at Authentik, encrypted for whom it is for; `None` keeps what is there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NewSecrets<'a> {
+    pub for_session: Option<&'a [u8]>,
+    pub for_ticket: Option<&'a [u8]>,
+}
+
+/// Authentik has just confirmed the session; `false` when it was revoked meanwhile.
 pub async fn confirm_session(
     connection: &mut PgConnection,
     id: SessionId,
-    new_secret: Option<&[u8]>,
+    secrets: NewSecrets<'_>,
 ) -> Result<bool, sqlx::Error> {
-    let result = sqlx::query!(
-        "UPDATE session SET validated_at = now(), upstream_secret = coalesce($2, upstream_secret)
-         WHERE id = $1 AND revoked_at IS NULL",
+    sqlx::query_scalar!(
+        r#"WITH confirmed AS (
+               UPDATE session SET validated_at = now(), upstream_secret = coalesce($2, upstream_secret)
+               WHERE id = $1 AND revoked_at IS NULL RETURNING id
+           ), renewed AS (
+               UPDATE socket_ticket t SET upstream_secret = $3
+               FROM confirmed WHERE t.session_id = confirmed.id AND $3::bytea IS NOT NULL
+           )
+           SELECT EXISTS (SELECT FROM confirmed) AS "live!""#,
         id.0,
-        new_secret,
+        secrets.for_session,
+        secrets.for_ticket,
     )
-    .execute(connection)
-    .await?;
-    Ok(result.rows_affected() == 1)
+    .fetch_one(connection)
+    .await
 }
 
 /// Whether Authentik's own session was logged out here. `hash` is that of its cookie or of its `sid`.

@@ -19,17 +19,19 @@ pub enum UpstreamSecret {
 }
 
 impl UpstreamSecret {
-    /// Encrypts; `None` only when the system has no randomness to give.
+    /// Encrypts for the holder of `token`: the session's own, or its socket ticket. `None` only when the system has no randomness to give.
     pub fn seal(&self, token: &str) -> Option<Vec<u8>> {
         seal(token, &serde_json::to_vec(self).ok()?)
     }
 
-    /// Encrypts for the holder of the ticket, who can ask Authentik with a cookie but cannot renew tokens: those stay with
-    /// the session's token.
-    pub fn seal_for_ticket(&self, ticket: &Token) -> Option<Vec<u8>> {
-        match self {
-            Self::Cookie { .. } => self.seal(ticket.as_str()),
-            Self::Tokens { .. } => None,
+    /// The tokens that take the place of these; what the provider did not renew stays.
+    #[must_use]
+    pub fn renewed(self, access: &str, refresh: Option<&str>, id: Option<&str>) -> Self {
+        let Self::Tokens { refresh: old_refresh, id: old_id, .. } = self else { return self };
+        Self::Tokens {
+            access: access.to_owned(),
+            refresh: refresh.map(str::to_owned).or(old_refresh),
+            id: id.map_or(old_id, str::to_owned),
         }
     }
 
