@@ -5,7 +5,7 @@ use freehunt_tests::{Answer, Persona, TestApp, TestOptions, settings};
 use http::Method;
 use serde_json::json;
 
-use super::{signed_in, with_cookie};
+use super::{cookies_of, signed_in, with_cookie};
 
 async fn try_from(persona: &Persona, address: &str, email: &str, password: &str) -> Answer {
     let body = json!({ "email": email, "password": password });
@@ -32,6 +32,10 @@ async fn an_account_is_limited_softly_and_a_known_browser_is_not_locked_out() {
     TestApp::run_with(options, async |app| {
         let alice = app.user("alice", Role::Freelance).await;
         let browser = signed_in(app, &alice).await;
+        let leaving = signed_in(app, &alice).await;
+        let left = cookies_of(&leaving.post("/auth/logout", json!({})).await);
+        let over = left.strip_prefix("freehunt_known=").expect("what the browser is known again by");
+        with_cookie(&alice, &format!("freehunt_session={over}")).get("/auth/getme").await.expect(401);
         let mut codes = Vec::new();
         for host in 1..=20 {
             let identifier = if host % 2 == 0 { "alice" } else { "Alice@example.org" };
@@ -41,6 +45,9 @@ async fn an_account_is_limited_softly_and_a_known_browser_is_not_locked_out() {
         assert_eq!(codes[19], "throttled");
         let mine = try_from(&browser, "198.51.100.1", "alice", settings::PASSWORD).await;
         assert_eq!(mine.expect(201)["success"], true);
+        let left = with_cookie(&app.anonymous(), &left);
+        let back_again = try_from(&left, "198.51.100.2", "alice", settings::PASSWORD).await;
+        assert_eq!(back_again.expect(201)["success"], true, "a browser that logged out is known too");
         let nobody = app.authentik.controls();
         nobody.forget_calls();
         for host in 1..=20 {

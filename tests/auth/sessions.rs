@@ -4,12 +4,18 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use freehunt_domain::{sessions::Token, time::Clock, users::Role};
-use freehunt_sandbox::authentik::NewUser;
+use freehunt_sandbox::{authentik::NewUser, stand_in::Misbehaviour};
 use freehunt_tests::{TestApp, TestOptions, eventually};
 use http::Method;
 use serde_json::json;
 
 use super::{Replica, age_confirmations, count, signed_in, who_is_calls, with_cookie};
+
+/// The APIs' connections that listen already.
+const LISTENERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+    AND application_name LIKE 'freehunt-api%' AND query ~* '^listen|pg_notify'";
+const LISTENERS_ENDED: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name LIKE 'freehunt-api%'";
 
 /// Fault case 1.
 #[tokio::test]
@@ -177,16 +183,17 @@ async fn a_logout_ends_the_session_on_every_replica_at_once() {
             persona.get("/auth/getme").await.expect(200);
             eventually("the second replica listens", async || {
                 there.get("/auth/getme").await.expect(200);
-                count(app, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'")
-                    .await
-                    == 2
+                count(app, LISTENERS).await == 2
             })
             .await;
             there.get("/auth/getme").await.expect(200);
             let answer = persona.post("/auth/logout", json!({})).await;
             let cleared = answer.set_cookies();
             for name in ["freehunt_session=;", "freehunt_socket=;", "authentik_session=;"] {
-                assert!(cleared.iter().any(|cookie| cookie.starts_with(name) && cookie.contains("Max-Age=0")), "{name}");
+                assert!(
+                    cleared.iter().any(|cookie| cookie.starts_with(name) && cookie.contains("Max-Age=0")),
+                    "{name}"
+                );
             }
             assert_eq!(answer.text, "true");
             answer.expect(201);
@@ -218,19 +225,15 @@ async fn a_logout_without_a_session_is_fine() {
 async fn an_ending_is_seen_although_the_connection_that_tells_of_it_is_lost() {
     TestApp::run(async |app| {
         let alice = signed_in(app, &app.user("alice", Role::Freelance).await).await;
-        let listeners = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'";
         eventually("the server listens", async || {
             alice.get("/auth/getme").await.expect(200);
-            count(app, listeners).await == 1
+            count(app, LISTENERS).await == 1
         })
         .await;
         sqlx::query("UPDATE session SET revoked_at = now()").execute(&app.pool).await.unwrap();
-        sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'")
-            .execute(&app.pool)
-            .await
-            .unwrap();
+        sqlx::query(LISTENERS_ENDED).execute(&app.pool).await.unwrap();
         eventually("the ending is seen", async || alice.get("/auth/getme").await.status == 401).await;
-        eventually("the server listens again", async || count(app, listeners).await == 1).await;
+        eventually("the server listens again", async || count(app, LISTENERS).await == 1).await;
     })
     .await;
 }
@@ -326,6 +329,50 @@ async fn no_secret_is_stored() {
             }
         }
         assert!(stored.len() >= 4);
+    })
+    .await;
+}
+
+/// A cookie that was logged out stays refused in every spelling that Authentik takes, and when Authentik has issued another
+/// one for the same session: also where Authentik could not be told that it is over.
+#[tokio::test]
+async fn a_revoked_cookie_is_refused_however_it_is_written() {
+    TestApp::run(async |app| {
+        let alice = app.original_user("alice", Role::Freelance).await;
+        alice.get("/auth/getme").await.expect(200);
+        let cookie = alice.cookie.strip_prefix("authentik_session=").unwrap();
+        let another = with_cookie(&alice, &format!("authentik_session={}", app.authentik.reissued_cookie(cookie)));
+        another.get("/auth/getme").await.expect(200);
+        let controls = app.authentik.controls();
+        controls.misbehave("/api/v3/flows/executor/default-invalidation-flow/", usize::MAX, Misbehaviour::Reset);
+        alice.post("/auth/logout", json!({})).await.expect(201);
+        controls.recover();
+        eventually("the session's other cookie is over too", async || another.get("/auth/getme").await.status == 401)
+            .await;
+        let (start, last) = cookie.split_at(cookie.len() - 1);
+        // 32 bytes take 43 letters, of whose last one two bits are spare.
+        let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let spare_bits = &letters[letters.find(last).unwrap() + 1..][..1];
+        let spellings = [
+            cookie.to_owned(),
+            format!("{cookie}="),
+            format!("{start}*{last}"),
+            format!("{start}{spare_bits}"),
+            app.authentik.reissued_cookie(cookie),
+        ];
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        for value in spellings {
+            let spelled = with_cookie(&app.anonymous(), &format!("authentik_session={value}"));
+            let me = client.get(format!("{}/api/v3/core/users/me/", app.authentik.url()));
+            assert_eq!(
+                me.header("cookie", &spelled.cookie).send().await.unwrap().status(),
+                200,
+                "Authentik takes {value}"
+            );
+            spelled.get("/auth/getme").await.expect(401);
+        }
+        let fresh = format!("authentik_session={}", app.authentik.session_for("alice"));
+        with_cookie(&app.anonymous(), &fresh).get("/auth/getme").await.expect(200);
     })
     .await;
 }

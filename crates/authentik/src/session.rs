@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, HeaderValue, header};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -29,10 +30,11 @@ impl SessionCookie {
         self.0.expose_secret()
     }
 
-    /// Whether the value can be a cookie's value at all (RFC 6265 cookie-octets, at most 4 KiB). Anything else
-    /// could smuggle a second cookie into the request to Authentik.
+    /// Whether the value can be a cookie's value at all (RFC 6265 cookie-octets, at most 4 KiB), and is spelled as
+    /// Authentik spells it. Anything else could smuggle a second cookie into the request to Authentik, or be a known
+    /// cookie in disguise.
     pub fn is_well_formed(&self) -> bool {
-        is_cookie_value(self.expose())
+        is_cookie_value(self.expose()) && is_canonical(self.expose())
     }
 
     /// A `Cookie` header with this cookie alone; `None` when the value is not well-formed.
@@ -53,6 +55,13 @@ pub(crate) fn secret_header(value: &str) -> Option<HeaderValue> {
 fn is_cookie_value(value: &str) -> bool {
     let is_octet = |byte: u8| matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E);
     !value.is_empty() && value.len() <= LONGEST_VALUE && value.bytes().all(is_octet)
+}
+
+/// Authentik signs its cookies as JSON Web Tokens, and its decoder overlooks padding, foreign characters and spare bits of
+/// the signature: one cookie has spellings without number. Only the one that Authentik itself issues is taken.
+fn is_canonical(value: &str) -> bool {
+    let parts: Vec<&str> = value.split('.').collect();
+    !value.starts_with("eyJ") || (parts.len() == 3 && parts.iter().all(|part| URL_SAFE_NO_PAD.decode(part).is_ok()))
 }
 
 /// The cookies of one run of a flow, all from one host.
@@ -142,6 +151,19 @@ mod tests {
         let header = SessionCookie::new("x%3B%20authentik_proxy=1").header().expect("harmless as it stands");
         assert_eq!(header, "authentik_session=x%3B%20authentik_proxy=1");
         assert!(header.is_sensitive());
+    }
+
+    #[test]
+    fn a_signed_cookie_has_one_spelling() {
+        let (signed, signature) =
+            ("eyJhbGciOiJIUzI1NiJ9.eyJzaWQiOiJ4In0", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+        let is_well_formed = |signature: &str| SessionCookie::new(format!("{signed}.{signature}")).is_well_formed();
+        assert!(is_well_formed(signature));
+        let spare_bits = format!("{}B", &signature[..signature.len() - 1]);
+        for other in [format!("{signature}="), format!("*{signature}"), format!("{signature}.A"), spare_bits] {
+            assert!(!is_well_formed(&other), "{other}");
+        }
+        assert!(SessionCookie::new("0123456789abcdef").is_well_formed(), "a session's bare id");
     }
 
     #[test]

@@ -25,7 +25,7 @@ async fn session(state: &AppState, token: &SecretString) -> Result<Session, Fail
     let user = user.ok_or(Failure::Refused)?;
     agrees(&user, claims.email.as_deref())?;
     if let Some(sid) = &claims.session_id
-        && queries::is_upstream_revoked(&mut connection, &hash_provider_session(sid)).await?
+        && queries::is_upstream_revoked(&mut connection, &[hash_provider_session(sid)]).await?
     {
         return Err(Failure::Refused);
     }

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use freehunt_authentik::{SessionCookie, oidc::TokenState};
 use freehunt_domain::{
     sessions::{
-        self, SessionOrigin, SessionRow, Token,
+        self, SessionOrigin, SessionRow, Token, hash_upstream_session,
         queries::{self, NewSecrets},
         secrets::socket_ticket,
     },
@@ -186,7 +186,9 @@ async fn adopt(state: &AppState, cookie: &SessionCookie, key: &[u8], address: Ip
 async fn try_adopt(state: &AppState, cookie: &SessionCookie, key: &[u8], address: IpAddr) -> Result<Checked, Failure> {
     state.login_limits.adopt_from(address).map_err(Failure::TooMany)?;
     let mut connection = state.connection().await?;
-    let is_revoked = queries::is_upstream_revoked(&mut connection, key).await?;
+    // By its cookie alone it was known before its cookies were told from itself.
+    let hashes = [hash_upstream_session(cookie.expose()), key.to_vec()];
+    let is_revoked = queries::is_upstream_revoked(&mut connection, &hashes).await?;
     drop(connection);
     if is_revoked {
         return Err(Failure::Refused);

@@ -1,5 +1,5 @@
-//! The cookies this server sets: the session's, the socket ticket's, and the one that ties an OpenID Connect login to a
-//! browser. Names carry the prefixes that browsers enforce, where cookies are `Secure`.
+//! The cookies this server sets: the session's, the socket ticket's, the one that ties an OpenID Connect login to a
+//! browser, and what is left of a session that was logged out. Names carry the prefixes that browsers enforce, where cookies are `Secure`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponseParts, ResponseParts},
 };
 use freehunt_config::FrontendConfig;
-use freehunt_domain::sessions::Token;
+use freehunt_domain::sessions::{MEMORY_OF_THE_DEAD, Token};
 
 use super::credentials::Credential;
 use crate::state::AppState;
@@ -24,6 +24,11 @@ pub(super) fn session_name(secure: bool) -> &'static str {
 
 pub(super) fn browser_name(secure: bool) -> &'static str {
     if secure { "__Host-freehunt_oidc" } else { "freehunt_oidc" }
+}
+
+/// Of the token of a session that was logged out. It opens nothing; it only shows that whoever logs in next has been here.
+pub(super) fn known_name(secure: bool) -> &'static str {
+    if secure { "__Host-freehunt_known" } else { "freehunt_known" }
 }
 
 fn socket_name(secure: bool) -> &'static str {
@@ -61,6 +66,12 @@ impl SetCookies {
     pub(super) fn browser(frontend: &FrontendConfig, value: &str, lifetime: Duration) -> Self {
         let secure = frontend.secure_cookies;
         Self(vec![set_cookie(browser_name(secure), value, None, "/", secure, lifetime)])
+    }
+
+    /// Lets the browser be known again as one that had this session, which is over.
+    pub(super) fn known(frontend: &FrontendConfig, over: &Token) -> Self {
+        let secure = frontend.secure_cookies;
+        Self(vec![set_cookie(known_name(secure), over.as_str(), None, "/", secure, MEMORY_OF_THE_DEAD)])
     }
 
     pub(super) fn and(mut self, more: Self) -> Self {

@@ -55,6 +55,12 @@ impl Credential {
         ours.take(2).chain(originals.take(2)).collect()
     }
 
+    /// The sessions a browser has or had, by their hashes: what shows that it was signed in before.
+    pub(super) fn past_and_present(headers: &HeaderMap, secure: bool) -> Vec<Vec<u8>> {
+        let over = only_cookie(headers, cookies::known_name(secure)).ok().flatten().and_then(Token::parse);
+        Self::all_cookies(headers, secure).iter().map(Self::hash).chain(over.map(|token| token.hash())).collect()
+    }
+
     /// What the table of sessions knows it by.
     pub fn hash(&self) -> Vec<u8> {
         match self {

@@ -7,7 +7,7 @@ use freehunt_authentik::{Identity, SessionCookie};
 use freehunt_domain::{
     audit::{self, AuditActor, AuditRecord},
     ids::UserId,
-    sessions::{self, NewSession, SessionOrigin, Token, hash_upstream_cookie},
+    sessions::{self, NewSession, SessionOrigin, Token, hash_upstream_session},
     users::{IdentityRules, ProviderIdentity, Refusal, RegistrationProof, Resolution, User, resolve_identity},
 };
 use serde_json::json;
@@ -33,7 +33,7 @@ impl<'a> SignIn<'a> {
             user,
             origin: SessionOrigin::Form,
             secret: UpstreamSecret::Cookie { value: cookie.expose().to_owned() },
-            upstream_session_hash: Some(hash_upstream_cookie(cookie.expose())),
+            upstream_session_hash: Some(hash_upstream_session(cookie.expose())),
             headers,
             address,
         }
@@ -91,7 +91,7 @@ pub(super) async fn adopt(
         origin: SessionOrigin::Authentik,
         upstream_secret: None,
         ticket_secret: ticket_secret.as_deref(),
-        upstream_session_hash: Some(key),
+        upstream_session_hash: Some(&hash_upstream_session(cookie.expose())),
         lifetime: state.config.sessions.lifetime,
         replaces: &[],
         client_address: Some(address.to_string()),

@@ -90,9 +90,9 @@ async fn account_key(state: &AppState, account: Option<UserId>, request: &LogInR
         return Ok(AccountKey { account, is_known_browser: false });
     };
     let mut is_known_browser = false;
-    for credential in Credential::all_cookies(request.headers, state.config.frontend.secure_cookies) {
+    for hash in Credential::past_and_present(request.headers, state.config.frontend.secure_cookies) {
         let mut connection = state.connection().await?;
-        let past = sessions::queries::find_past_user(&mut connection, &credential.hash()).await?;
+        let past = sessions::queries::find_past_user(&mut connection, &hash).await?;
         is_known_browser |= past == Some(user_id);
     }
     Ok(AccountKey { account: user_id.0.as_bytes().to_vec(), is_known_browser })

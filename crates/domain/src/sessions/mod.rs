@@ -13,8 +13,9 @@ mod sweep;
 
 pub use model::{
     SessionOrigin, SessionRow, TicketHolder, Token, hash_provider_session, hash_secret, hash_upstream_cookie,
+    hash_upstream_session,
 };
 pub use open::{NewSession, open};
 pub use renewal::is_renewed_elsewhere;
 pub use revoke::{CHANNEL, LogOut, announce_user, log_out, provider_log_out, revoke_refused, revoke_refused_session};
-pub use sweep::sweep_expired;
+pub use sweep::{MEMORY_OF_THE_DEAD, sweep_expired};

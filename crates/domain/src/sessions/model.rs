@@ -61,6 +61,25 @@ pub fn hash_upstream_cookie(value: &str) -> Vec<u8> {
     hash_secret(&format!("authentik_session={value}"))
 }
 
+/// The hash of Authentik's own session behind its cookie, however often Authentik issues that anew: of the session's id
+/// where the cookie names one (it is a signed token, whose signature is not looked at here), else of the cookie. It tells
+/// which sessions are over, and never opens one.
+pub fn hash_upstream_session(cookie: &str) -> Vec<u8> {
+    match upstream_session_id(cookie) {
+        Some(id) => hash_secret(&format!("authentik_sid={id}")),
+        None => hash_upstream_cookie(cookie),
+    }
+}
+
+fn upstream_session_id(cookie: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Claims {
+        sid: String,
+    }
+    let claims = URL_SAFE_NO_PAD.decode(cookie.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&claims).ok().map(|claims: Claims| claims.sid)
+}
+
 /// The hash of a session id (`sid`) that the OpenID Connect provider gave.
 pub fn hash_provider_session(sid: &str) -> Vec<u8> {
     hash_secret(&format!("sid={sid}"))
@@ -150,5 +169,18 @@ mod tests {
         let token = Token::random().unwrap();
         assert_ne!(token.hash(), hash_upstream_cookie(token.as_str()));
         assert_ne!(hash_provider_session("x"), hash_upstream_cookie("x"));
+    }
+
+    #[test]
+    fn two_cookies_of_one_session_of_authentik_are_one_session() {
+        let cookie = |claims: &str| format!("eyJhbGciOiJIUzI1NiJ9.{}.c2ln", URL_SAFE_NO_PAD.encode(claims));
+        let first = cookie(r#"{"sid":"x","authenticated":false}"#);
+        let second = cookie(r#"{"sid":"x","authenticated":true}"#);
+        assert_ne!(hash_upstream_cookie(&first), hash_upstream_cookie(&second));
+        assert_eq!(hash_upstream_session(&first), hash_upstream_session(&second));
+        assert_ne!(hash_upstream_session(&first), hash_upstream_session(&cookie(r#"{"sid":"y"}"#)));
+        for bare in ["0123456789abcdef", "a.b.c", &cookie("{}")] {
+            assert_eq!(hash_upstream_session(bare), hash_upstream_cookie(bare));
+        }
     }
 }

@@ -22,7 +22,7 @@ pub struct NewSession<'a> {
     pub upstream_secret: Option<&'a [u8]>,
     /// The same, encrypted for the ticket's holder.
     pub ticket_secret: Option<&'a [u8]>,
-    /// [`super::hash_upstream_cookie`] or [`super::hash_provider_session`].
+    /// [`super::hash_upstream_session`] or [`super::hash_provider_session`].
     pub upstream_session_hash: Option<&'a [u8]>,
     pub lifetime: Duration,
     /// Token hashes of the same browser's earlier sessions, which end now.

@@ -150,11 +150,12 @@ pub async fn confirm_session(
     .await
 }
 
-/// Whether Authentik's own session was logged out here. `hash` is that of its cookie or of its `sid`.
-pub async fn is_upstream_revoked(connection: &mut PgConnection, hash: &[u8]) -> Result<bool, sqlx::Error> {
+/// Whether Authentik's own session was logged out here, by any of these hashes of it, of its cookie, or of its `sid`.
+pub async fn is_upstream_revoked(connection: &mut PgConnection, hashes: &[Vec<u8>]) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM revoked_upstream_session WHERE cookie_hash = $1 AND expires_at > now()) AS "revoked!""#,
-        hash,
+        r#"SELECT EXISTS (SELECT FROM revoked_upstream_session WHERE cookie_hash = ANY($1) AND expires_at > now())
+           AS "revoked!""#,
+        hashes,
     )
     .fetch_one(connection)
     .await

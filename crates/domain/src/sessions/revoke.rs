@@ -77,27 +77,41 @@ async fn end_one(connection: &mut PgConnection, named: Named<'_>) -> Result<Opti
     .fetch_optional(&mut *connection)
     .await?;
     let Some(ended) = ended else { return Ok(None) };
+    let mut over = vec![ended.id];
     // The provider's session behind OpenID Connect may outlive ours: the browser is still signed in there.
     if let Some(hash) = &ended.upstream_session_hash
         && ended.origin != SessionOrigin::Oidc
     {
         queries::insert_revoked_upstream(connection, hash, UPSTREAM_LIFETIME).await?;
+        over.extend(end_others(connection, hash).await?);
     }
-    announce(connection, &[ended.id]).await?;
+    announce(connection, &over).await?;
     Ok(Some(LogOut { id: ended.id, user_id: ended.user_id, upstream_secret: ended.upstream_secret }))
 }
 
-/// Logs a session out. `upstream_cookie_hash` is that of Authentik's own cookie when the client came with one: it is
-/// refused from now on, whether it was ever used here or not.
+/// Authentik may have issued several cookies for one session, and each was a session here.
+async fn end_others(connection: &mut PgConnection, upstream_hash: &[u8]) -> Result<Vec<SessionId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"UPDATE session SET revoked_at = now()
+           WHERE upstream_session_hash = $1 AND origin <> 'oidc' AND revoked_at IS NULL
+           RETURNING id AS "id: SessionId""#,
+        upstream_hash,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Logs a session out. `upstream_session_hash` is [`super::hash_upstream_session`] of Authentik's own cookie when the
+/// client came with one: it is refused from now on, whether it was ever used here or not.
 pub async fn log_out(
     pool: &PgPool,
     token_hash: &[u8],
-    upstream_cookie_hash: Option<&[u8]>,
+    upstream_session_hash: Option<&[u8]>,
     client_address: Option<String>,
 ) -> Result<Option<LogOut>, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let ended = end_one(&mut transaction, Named::ByTokenHash(token_hash)).await?;
-    if let Some(hash) = upstream_cookie_hash {
+    if let Some(hash) = upstream_session_hash {
         queries::insert_revoked_upstream(&mut transaction, hash, UPSTREAM_LIFETIME).await?;
     }
     if let Some(ended) = &ended {

@@ -1,12 +1,18 @@
 //! Removing what has expired, now and then.
 
+use std::time::Duration;
+
 use sqlx::PgConnection;
 
+/// How long dead sessions stay, so that the browser that had one is known as its account's.
+pub const MEMORY_OF_THE_DEAD: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Removes dead sessions (with their tickets), unfinished logins and registrations, and refusals that are no longer
-/// needed; returns how many rows went. Dead sessions stay a week, so that a browser is known as its account's.
+/// needed; returns how many rows went.
 pub async fn sweep_expired(connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
     let sessions = sqlx::query!(
-        "DELETE FROM session WHERE expires_at < now() - interval '7 days' OR revoked_at < now() - interval '7 days'"
+        "DELETE FROM session WHERE least(expires_at, revoked_at) < now() - $1::float8 * interval '1 second'",
+        MEMORY_OF_THE_DEAD.as_secs_f64(),
     )
     .execute(&mut *connection)
     .await?;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{
     AuthentikStandInSettings, Behaviour,
     challenges::{self, Errors, PROMPT_FIELDS},
-    state::{Shared, hash, random_hex, session_cookie},
+    state::{Shared, random_hex, session_cookie, session_key},
     users::{self, NewUser, PasswordHash},
 };
 
@@ -147,13 +147,13 @@ fn read_body(headers: &HeaderMap, body: &[u8]) -> Result<Value, Response> {
 /// The hash of the request's session, and the cookie to set when it had none.
 fn open_session(shared: &Shared, headers: &HeaderMap) -> (String, Option<String>) {
     let mut store = shared.store();
-    if let Some(known) = session_cookie(headers).map(|cookie| hash(&cookie))
+    if let Some(known) = session_cookie(headers).map(|cookie| session_key(&cookie))
         && store.sessions.contains_key(&known)
     {
         return (known, None);
     }
     let value = store.open_session(None);
-    (hash(&value), Some(shared.set_cookie(&value)))
+    (session_key(&value), Some(shared.set_cookie(&value)))
 }
 
 /// The stage that the session's plan of this flow is at; a plan of another flow is dropped.

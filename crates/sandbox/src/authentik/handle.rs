@@ -9,7 +9,7 @@ use chrono::Utc;
 use http::StatusCode;
 
 use super::{
-    AuthentikStandIn, AuthentikStandInSettings, Behaviour,
+    AuthentikStandIn, AuthentikStandInSettings, Behaviour, session_cookies,
     state::{Grant, Store, hash},
     tokens::{self, TokenOptions},
     users::{self, NewUser, PasswordHash, StandInUser, UserRecord, UserRefused},
@@ -107,6 +107,14 @@ impl AuthentikStandIn {
         let cookie = store.open_session(Some(pk));
         self.shared.save(&store);
         cookie
+    }
+
+    /// Another cookie of the session of this one, as Authentik issues when something about the session changes.
+    #[track_caller]
+    pub fn reissued_cookie(&self, cookie: &str) -> String {
+        let id =
+            session_cookies::session_id(cookie).unwrap_or_else(|| panic!("the stand-in did not issue that cookie"));
+        session_cookies::sign(&id, false)
     }
 
     /// How many sessions of this user are open.

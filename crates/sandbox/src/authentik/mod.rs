@@ -11,6 +11,7 @@ mod flows;
 mod handle;
 mod oidc;
 mod pages;
+mod session_cookies;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use url::Url;
 
 use super::{
     pages,
-    state::{Grant, PendingCode, Shared, hash, random_hex, session_cookie},
+    state::{Grant, PendingCode, Shared, hash, random_hex, session_cookie, session_key},
     tokens, users,
 };
 
@@ -234,13 +234,13 @@ pub(super) async fn log_in_and_authorize(
     let cookie = {
         let mut store = shared.store();
         if let Some(old) = session_cookie(&headers) {
-            store.close_session(&hash(&old));
+            store.close_session(&session_key(&old));
         }
         let cookie = store.open_session(Some(user.pk));
         shared.save(&store);
         cookie
     };
-    found(&accepted.grant_code(&shared, user.pk, hash(&cookie)), Some(shared.set_cookie(&cookie)))
+    found(&accepted.grant_code(&shared, user.pk, session_key(&cookie)), Some(shared.set_cookie(&cookie)))
 }
 
 #[derive(Deserialize)]
@@ -261,7 +261,7 @@ pub(super) async fn end_session(
     }
     if let Some(cookie) = session_cookie(&headers) {
         let mut store = shared.store();
-        store.close_session(&hash(&cookie));
+        store.close_session(&session_key(&cookie));
         shared.save(&store);
     }
     let back = request

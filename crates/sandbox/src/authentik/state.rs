@@ -1,6 +1,6 @@
 //! What the stand-in remembers: users, sessions, grants. One lock, no waiting while it is held.
 //!
-//! Cookies and tokens are kept as SHA-256 only, so the file of a sandbox holds none that could be replayed.
+//! Sessions and tokens are kept as SHA-256 only, so the file of a sandbox holds none that could be replayed.
 
 use std::{
     collections::HashMap,
@@ -13,14 +13,14 @@ use axum::http::{HeaderMap, header};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{AuthentikStandInSettings, Behaviour, flows::Plan, users::UserRecord};
+use super::{AuthentikStandInSettings, Behaviour, flows::Plan, session_cookies, users::UserRecord};
 
 /// Name of Authentik's session cookie.
 pub(super) const SESSION_COOKIE: &str = "authentik_session";
 /// Authentik's sessions end after two weeks.
 const SESSION_DAYS: i64 = 14;
 
-/// A browser's session, signed in or not, kept under the hash of its cookie.
+/// A browser's session, signed in or not, kept under the hash of its id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Session {
     /// `pk` of the signed-in user.
@@ -34,7 +34,7 @@ pub(super) struct Session {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Grant {
     pub user: i64,
-    /// Hash of the cookie of the session that granted it.
+    /// Hash of the id of the session that granted it.
     pub session: Option<String>,
     pub scope: String,
     pub auth_time: i64,
@@ -104,19 +104,19 @@ impl Store {
 
     /// The active user whose session the request's cookie names, with the hash of that cookie.
     pub(super) fn signed_in(&self, headers: &HeaderMap) -> Option<(String, &UserRecord)> {
-        let hash = hash(&session_cookie(headers)?);
+        let hash = session_key(&session_cookie(headers)?);
         let user = self.user(self.sessions.get(&hash)?.user?)?;
         user.public.is_active.then_some((hash, user))
     }
 
     /// Opens a session and returns the value of its cookie.
     pub(super) fn open_session(&mut self, user: Option<i64>) -> String {
-        let value = random_hex();
-        self.sessions.insert(hash(&value), Session { user, created_at: Utc::now(), plan: None });
-        if let Some(user) = self.users.iter_mut().find(|record| Some(record.public.pk) == user) {
-            user.last_login = Some(Utc::now());
+        let id = random_hex();
+        self.sessions.insert(hash(&id), Session { user, created_at: Utc::now(), plan: None });
+        if let Some(record) = self.users.iter_mut().find(|record| Some(record.public.pk) == user) {
+            record.last_login = Some(Utc::now());
         }
-        value
+        session_cookies::sign(&id, user.is_some())
     }
 
     /// Ends a session and the access tokens it granted; refresh tokens outlive it, as at Authentik.
@@ -126,7 +126,7 @@ impl Store {
         self.codes.retain(|_, code| code.grant.session.as_deref() != Some(hash));
     }
 
-    /// The hashes of the cookies of a user's sessions.
+    /// The hashes of the ids of a user's sessions.
     pub(super) fn sessions_of(&self, pk: i64) -> Vec<String> {
         let mut hashes: Vec<String> = self
             .sessions
@@ -206,6 +206,11 @@ pub(super) fn session_cookie(headers: &HeaderMap) -> Option<String> {
         .filter(|(name, value)| *name == SESSION_COOKIE && !value.is_empty())
         .map(|(_, value)| value.trim_matches('"').to_owned())
         .next_back()
+}
+
+/// What the session of a cookie is kept under.
+pub(super) fn session_key(cookie: &str) -> String {
+    hash(&session_cookies::session_id(cookie).unwrap_or_else(|| cookie.to_owned()))
 }
 
 /// The token of an `Authorization: Bearer` header.
