@@ -36,6 +36,8 @@ pub struct SessionStore {
     shared: Arc<Shared>,
     /// Hashes of bearer tokens that the provider has confirmed lately.
     confirmed_tokens: Cache<Vec<u8>, ()>,
+    /// Hashes of bearer tokens that it has refused lately.
+    refused_tokens: Cache<Vec<u8>, ()>,
     pub(super) adoptions: Semaphore,
 }
 
@@ -58,7 +60,7 @@ impl Expiry<Vec<u8>, Checked> for LifeOfEntry {
 }
 
 impl SessionStore {
-    /// `confirmed_for` is how long the provider's word on a bearer token counts.
+    /// `confirmed_for` is how long the provider's word on a bearer token counts, for it or against it.
     pub fn new(capacity: u64, confirmed_for: Duration) -> Self {
         let shared = Shared {
             sessions: Cache::builder().max_capacity(capacity).expire_after(LifeOfEntry).build(),
@@ -69,6 +71,7 @@ impl SessionStore {
         Self {
             shared: Arc::new(shared),
             confirmed_tokens: Cache::builder().max_capacity(capacity).time_to_live(confirmed_for).build(),
+            refused_tokens: Cache::builder().max_capacity(capacity).time_to_live(confirmed_for).build(),
             adoptions: Semaphore::new(ADOPTIONS_AT_ONCE),
         }
     }
@@ -110,7 +113,14 @@ impl SessionStore {
         hash: &[u8],
         ask: impl Future<Output = Result<(), Failure>>,
     ) -> Result<(), Arc<Failure>> {
-        self.confirmed_tokens.try_get_with_by_ref(hash, ask).await
+        if self.refused_tokens.contains_key(hash) {
+            return Err(Arc::new(Failure::Refused));
+        }
+        let answer = self.confirmed_tokens.try_get_with_by_ref(hash, ask).await;
+        if matches!(answer.as_ref().map_err(AsRef::as_ref), Err(Failure::Refused)) {
+            self.refused_tokens.insert(hash.to_vec(), ()).await;
+        }
+        answer
     }
 
     /// Authentik does not know this cookie.
