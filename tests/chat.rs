@@ -17,13 +17,13 @@ use freehunt_tests::{Persona, TestApp};
 use serde_json::{Value, json};
 
 /// Two people and their conversation.
-struct Pair {
-    alice: Persona,
-    bob: Persona,
-    conversation: String,
+pub struct Pair {
+    pub alice: Persona,
+    pub bob: Persona,
+    pub conversation: String,
 }
 
-async fn pair(app: &TestApp) -> Pair {
+pub async fn pair(app: &TestApp) -> Pair {
     let (alice, bob) = (app.user("alice", Role::Company).await, app.user("bob", Role::Freelance).await);
     let conversation = conversation(&alice, &bob).await;
     Pair { alice, bob, conversation }
@@ -36,7 +36,7 @@ async fn conversation(one: &Persona, other: &Persona) -> String {
 }
 
 /// Sends over HTTP, as the frontend does; returns the message.
-async fn say(sender: &Persona, conversation: &str, content: &str) -> Value {
+pub async fn say(sender: &Persona, conversation: &str, content: &str) -> Value {
     let body = json!({
         "conversationId": conversation,
         "senderId": sender.user_id,

@@ -85,9 +85,16 @@ pub struct Replica {
 
 impl Replica {
     pub async fn start(app: &TestApp, clock: Clock) -> Self {
+        Self::start_with(app, clock, &[]).await
+    }
+
+    /// With other settings.
+    pub async fn start_with(app: &TestApp, clock: Clock, settings: &[(&str, &str)]) -> Self {
+        let mut values = app.settings().clone();
+        values.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let source = Source::from_map(app.settings().clone(), std::path::Path::new("/nonexistent"));
+        let source = Source::from_map(values, std::path::Path::new("/nonexistent"));
         let config = ApiConfig::load(&source).unwrap_or_else(|problems| panic!("{problems}"));
         let server = freehunt_api::build(config, clock).expect("the server can be built");
         let stop = CancellationToken::new();

@@ -1,5 +1,5 @@
 //! Hears PostgreSQL's notifications for what this process keeps in memory, all on one connection. When that connection
-//! is lost the memory must not be trusted, and it is out of date once the connection is back.
+//! is lost, or says nothing any more, the memory must not be trusted, and it is out of date once the connection is back.
 
 use std::{
     sync::{
@@ -9,12 +9,24 @@ use std::{
     time::Duration,
 };
 
-use freehunt_domain::{ids::SessionId, sessions, skills};
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use freehunt_domain::{
+    database::{self, BEAT_CHANNEL},
+    ids::SessionId,
+    sessions, skills,
+};
+use freehunt_serving::heart::{self, Connected, Deaf, Heart, Lost};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgListener},
+};
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{auth::KnownSessions, skill_cache::KnownSkills, state::AppState};
 
+const CHANNELS: [&str; 3] = [sessions::CHANNEL, skills::CHANNEL, BEAT_CHANNEL];
+const VIA: &str = "postgres";
+const CONNECT_TIME: Duration = Duration::from_secs(3);
 /// Between two attempts to get the connection back.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -80,33 +92,56 @@ impl Memory {
 
 /// Runs until `stop`.
 async fn listen(options: PgConnectOptions, memory: Memory, stop: CancellationToken) {
-    let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).connect_lazy_with(options);
-    while !stop.is_cancelled() {
+    Connected::not_yet(VIA);
+    loop {
+        // One for each attempt: a connection that says nothing any more does not come back to its pool.
+        let pool = database::pool(options.clone(), 1, CONNECT_TIME);
+        let lost = tokio::select! {
+            () = stop.cancelled() => None,
+            lost = hear(&pool, &memory) => Some(lost),
+        };
+        let Some(lost) = lost else {
+            let _closed = timeout(CONNECT_TIME, pool.close()).await;
+            return;
+        };
+        memory.end_listening().await;
+        if let Err(error) = lost {
+            metrics::counter!("freehunt_listener_failures_total", "via" => VIA).increment(1);
+            tracing::warn!(%error, "changes of sessions and skills are not heard of for a moment");
+        }
         tokio::select! {
-            () = stop.cancelled() => {}
-            lost = hear(&pool, &memory) => {
-                memory.end_listening().await;
-                if let Err(error) = lost {
-                    tracing::warn!(%error, "changes of sessions and skills are not heard of for a moment");
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PAUSE) => {}
         }
     }
-    pool.close().await;
 }
 
-/// Returns when the connection is lost. A fresh listener each time: sqlx's own reconnecting would not say so in time.
-async fn hear(pool: &sqlx::PgPool, memory: &Memory) -> Result<(), sqlx::Error> {
+/// Returns when the connection is lost, or nobody needs it. A fresh listener each time: sqlx's own reconnecting would not
+/// say so in time.
+async fn hear(pool: &PgPool, memory: &Memory) -> Result<(), Lost> {
     let mut listener = PgListener::connect_with(pool).await?;
     // A lost connection is noticed at once; by itself sqlx would first look for another while nothing is heard.
     listener.eager_reconnect(false);
-    listener.listen_all([sessions::CHANNEL, skills::CHANNEL]).await?;
+    listener.listen_all(CHANNELS).await?;
     memory.begin_listening().await;
-    while let Some(notification) = listener.try_recv().await? {
-        if !memory.hear(notification.channel(), notification.payload()).await {
-            return Ok(());
+    let _connected = Connected::new(VIA);
+    let (mut heart, mut beats) = Heart::new(VIA);
+    loop {
+        tokio::select! {
+            notification = listener.try_recv() => {
+                let notification = notification?.ok_or(Lost::Closed)?;
+                if !heart.is_beat(notification.payload())
+                    && !memory.hear(notification.channel(), notification.payload()).await
+                {
+                    return Ok(());
+                }
+            }
+            _ = beats.tick() => {
+                if let Some(beat) = heart.beat()? {
+                    // On this very connection, which needs none of a busy pool's.
+                    timeout(heart::LONGEST, database::beat(&mut listener, &beat)).await.map_err(|_| Deaf)??;
+                }
+            }
         }
     }
-    Ok(())
 }

@@ -9,7 +9,6 @@ pub mod client;
 pub mod confirmation;
 pub mod events;
 pub mod handlers;
-pub mod heart;
 pub mod limits;
 pub mod listener;
 pub mod metrics;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use freehunt_domain::{chat_events, database, ids::SessionId, live_chat, sessions};
 use freehunt_fanout::ids_of;
+use freehunt_serving::heart::{Connected, Heart, Lost};
 use sqlx::{
     PgPool,
     postgres::{PgListener, PgNotification},
@@ -13,11 +14,7 @@ use sqlx::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{
-    heart::{Connected, Deaf, Heart},
-    signals,
-    state::MessagingState,
-};
+use crate::{signals, state::MessagingState};
 
 const CHANNELS: [&str; 3] = [chat_events::CHANNEL, sessions::CHANNEL, live_chat::SIGNAL_CHANNEL];
 const VIA: &str = "postgres";
@@ -25,27 +22,17 @@ const CONNECT_TIME: Duration = Duration::from_secs(3);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
-/// Why a connection no longer listens.
-#[derive(Debug, thiserror::Error)]
-enum Lost {
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-    #[error("the connection was closed")]
-    Closed,
-    #[error(transparent)]
-    Deaf(#[from] Deaf),
-}
-
 /// Runs until it is aborted.
 pub async fn run(state: MessagingState) {
     let name = state.fan_out.application_name("freehunt-messaging");
     let options = state.config.database.options.clone().application_name(&name);
-    // A pool of its own, so that a busy server cannot keep the listener from reconnecting.
-    let pool = database::pool(options, 1, CONNECT_TIME);
     let mut pauses = Pauses::default();
     Connected::not_yet(VIA);
     loop {
         let began = Instant::now();
+        // A pool of its own, so that a busy server cannot keep the listener from reconnecting; and one for each attempt, since
+        // a connection that says nothing any more does not come back to its pool.
+        let pool = database::pool(options.clone(), 1, CONNECT_TIME);
         let Err(error) = listen(&state, &pool).await;
         metrics::counter!("freehunt_listener_failures_total", "via" => VIA).increment(1);
         tracing::warn!(%error, "the listener lost its connection");

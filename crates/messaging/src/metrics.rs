@@ -6,9 +6,6 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 pub fn describe() {
     metrics::gauge!("freehunt_sockets").set(0.0);
     describe_gauge!("freehunt_sockets", "Connected sockets");
-    describe_gauge!("freehunt_listener_connected", "1 while this replica hears of events, by what carries them");
-    describe_gauge!("freehunt_listener_lag_seconds", Unit::Seconds, "Time a notification takes to come back");
-    describe_counter!("freehunt_listener_failures_total", "Lost connections of a listener, by what carried events");
     describe_counter!("freehunt_fanout_failures_total", "Times that PostgreSQL had to carry events instead of Redis");
     describe_counter!("freehunt_session_confirmations_total", "Sessions that Authentik was asked about, by its answer");
     describe_counter!("freehunt_socket_events_total", "Events of clients, by what became of them");

@@ -3,10 +3,10 @@
 
 use freehunt_domain::{chat_events, live_chat};
 use freehunt_fanout::{FanoutError, Redis};
+use freehunt_serving::heart::{Connected, Deaf, Heart};
 use tokio::time::Instant;
 
 use crate::{
-    heart::{Connected, Deaf, Heart},
     listener::{Pauses, hear_events},
     signals,
     state::MessagingState,

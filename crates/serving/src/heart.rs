@@ -18,6 +18,17 @@ const PREFIX: &str = "beat ";
 #[error("nothing is heard any more")]
 pub struct Deaf;
 
+/// Why a connection no longer listens to PostgreSQL.
+#[derive(Debug, thiserror::Error)]
+pub enum Lost {
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error("the connection was closed")]
+    Closed,
+    #[error(transparent)]
+    Deaf(#[from] Deaf),
+}
+
 /// The beats of one connection.
 pub struct Heart {
     /// Names the connection in metrics.

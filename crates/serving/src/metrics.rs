@@ -86,5 +86,8 @@ fn describe() {
         "Calls to Authentik, Stripe and S3, by service and outcome, repetitions included"
     );
     describe_gauge!("freehunt_database_connections", "Connections to PostgreSQL, by state");
+    describe_gauge!("freehunt_listener_connected", "1 while this replica hears of changes, by what carries them");
+    describe_gauge!("freehunt_listener_lag_seconds", Unit::Seconds, "Time a notification takes to come back");
+    describe_counter!("freehunt_listener_failures_total", "Lost connections of a listener, by what carried changes");
     describe_gauge!("freehunt_database_connections_limit", "Largest number of connections to PostgreSQL");
 }

@@ -1,4 +1,5 @@
-//! Connections to the database: a pool for transactions and background work, and one for requests' single statements.
+//! Connections to the database: a pool for transactions and background work, and one for requests' single statements. And
+//! the pulse of a connection that listens.
 
 mod connections;
 
@@ -7,7 +8,7 @@ use std::time::Duration;
 pub use connections::{Connection, Connections};
 
 use sqlx::{
-    Connection as _, PgPool,
+    Connection as _, PgExecutor, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -28,6 +29,15 @@ impl Counts {
         let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
         Self { idle, in_use: pool.size().saturating_sub(idle), limit: pool.options().get_max_connections() }
     }
+}
+
+/// Where a listener that hears nothing of its own tells itself something, to know that it still hears.
+pub const BEAT_CHANNEL: &str = "freehunt_beats";
+
+/// Tells all who listen to [`BEAT_CHANNEL`].
+pub async fn beat(executor: impl PgExecutor<'_>, payload: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT pg_notify($1, $2)", BEAT_CHANNEL, payload).execute(executor).await?;
+    Ok(())
 }
 
 /// Makes a pool that connects on first use, so that a database that is away at the start is not fatal by itself.
