@@ -11,7 +11,7 @@ use freehunt_tests::{Answer, Persona, TestApp};
 use serde_json::Value;
 
 use crate::{
-    audience, database,
+    audience, canaries, database,
     money::jobs_are_done,
     operations::{document, operations, template_of, without_names},
     world::{Names, World},
@@ -61,6 +61,7 @@ async fn every_operation_answers_every_persona_as_the_table_says() {
     let operations = operations(&document);
     TestApp::run(async |app| {
         let world = World::build(app).await;
+        canaries::plant(app).await;
         let mut findings = Vec::new();
         for row in rows() {
             for (persona, status) in &row.cells {
@@ -88,6 +89,7 @@ impl Cell<'_> {
         let mut fresh = Names::new();
         let path = self.world.fill(self.app, &mut fresh, &self.row.path).await;
         let request = self.request(&mut fresh, &path).await;
+        let asked = format!("{path} {}", self.sent(&mut fresh).await);
         let must_not_change = self.status >= 400 || self.row.method == "GET";
         let before = if must_not_change {
             // What Stripe tells of an earlier request would be taken for a change by this one.
@@ -109,7 +111,12 @@ impl Cell<'_> {
         }
         findings.extend(envelope_problem(&answer));
         match template_of(operations, &self.row.method, &path) {
-            Some(template) => findings.extend(self.against_document(document, template, &answer)),
+            Some(template) => {
+                findings.extend(self.against_document(document, template, &answer));
+                let operation = self.operation(template);
+                let seen = canaries::seen(self.app, self.persona, &operation, &asked, &answer.text).await;
+                findings.extend(seen.into_iter().map(|canary| format!("shows the {canary}")));
+            }
             None => findings.push("is not in the document".to_owned()),
         }
         findings
@@ -135,14 +142,21 @@ impl Cell<'_> {
             findings.push(format!("the document does not say {}", answer.status));
         }
         let role = self.role();
-        let leaks = audience::leaks(
-            self.persona,
-            role,
-            &format!("{} {}", self.row.method, without_names(template).replace("{}", "{id}")),
-            &answer.body,
-        );
+        let leaks = audience::leaks(self.persona, role, &self.operation(template), &answer.body);
         findings.extend(leaks.into_iter().map(|pointer| format!("shows {pointer}")));
         findings
+    }
+
+    fn operation(&self, template: &str) -> String {
+        format!("{} {}", self.row.method, without_names(template).replace("{}", "{id}"))
+    }
+
+    /// The body that was sent, as text.
+    async fn sent(&self, fresh: &mut Names) -> String {
+        match &self.row.body {
+            Body::Json(body) => self.world.fill_json(self.app, fresh, body).await.to_string(),
+            Body::Nothing | Body::Picture => String::new(),
+        }
     }
 
     fn role(&self) -> Option<Role> {
@@ -279,6 +293,34 @@ const SWAPS: [(&str, &str, &str, u16, &str); 24] = [
         r#"{"freelanceId":"{{fBob}}","accountId":"{{acctAlice}}"}"#,
     ),
 ];
+
+/// The canaries are seen by whom they are hidden from, and only by them.
+#[tokio::test]
+async fn a_canary_is_found_wherever_it_stands() {
+    TestApp::run(async |app| {
+        let world = World::build(app).await;
+        canaries::plant(app).await;
+        let account = world.get("acctAlice");
+        let (message, siren): (String, String) = sqlx::query_as(
+            r#"SELECT m."content", c."siren" FROM "Message" m, "Company" c WHERE m."id" = $1::uuid AND c."id" = $2::uuid"#,
+        )
+        .bind(world.get("mAlice"))
+        .bind(world.get("cGlobex"))
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+        let answer = format!(r#"{{"any":["{message}"],"siren":"{siren}","x":"{account} {}"}}"#, world.get("eAcme"));
+        let seen = async |name: &str, operation: &str, asked: &str| {
+            canaries::seen(app, world.persona(name), operation, asked, &answer).await.len()
+        };
+        for (name, hidden) in [("anonymous", 5), ("bob", 5), ("globex", 4), ("acme", 2), ("alice", 2)] {
+            assert_eq!(seen(name, "GET /projects/{id}", "").await, hidden, "{name}");
+        }
+        assert_eq!(seen("bob", "GET /companies/{id}", "").await, 4, "the address of a company that publishes");
+        assert_eq!(seen("bob", "GET /companies/{id}", &siren).await, 3);
+    })
+    .await;
+}
 
 /// Fault case 27, beside the table: ids in bodies, and ids of a stranger's own kind.
 #[tokio::test]
