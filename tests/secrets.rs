@@ -240,8 +240,9 @@ async fn the_database_fails(app: &TestApp, world: &World) {
 /// Fault case 159: what a failure is made of is never in its answer, whatever it is made of.
 #[tokio::test]
 async fn fault_case_159_failures_have_one_sentence() {
-    let nowhere =
-        TestOptions::default().with("DATABASE_URL", format!("postgres://{CANARY}:{CANARY}@127.0.0.1:1/nowhere"));
+    let nowhere = TestOptions::default()
+        .with("DATABASE_URL", format!("postgres://{CANARY}:{CANARY}@127.0.0.1:1/nowhere"))
+        .with("DATABASE_ACQUIRE_TIMEOUT_MS", "200");
     TestApp::run_with(nowhere, async |app| {
         logs::watch(CANARY);
         for path in ["/skills", "/users", "/auth/getme", "/job-postings/00000000-0000-4000-8000-000000000000"] {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 use tokio::sync::OnceCell;
 
 use super::binaries;
@@ -69,9 +69,10 @@ impl TestCluster {
         place.join_or_start().await
     }
 
-    /// Options for one database of this server.
+    /// Options for one database of this server. Statements are not logged: on a busy machine slow ones would be, with the
+    /// addresses that tests write into them.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
-        self.base.clone().database(database)
+        self.base.clone().database(database).disable_statement_logging()
     }
 
     /// False for an external server.
