@@ -107,6 +107,11 @@ def others():
     expect(published(closed) == {80}, f"closed: {published(closed)}")
     tunnel = config("compose.yaml", "compose.prod.yaml", "compose.closed.yaml", "compose.tunnel.yaml", TUNNEL_TOKEN="token")
     expect(published(tunnel) == set(), f"tunnel: {published(tunnel)}")
+    redis = config("compose.yaml", "compose.prod.yaml", "compose.redis.yaml")
+    urls = {name for name, service in redis["services"].items() if service.get("environment", {}).get("REDIS_URL") == "redis://chat-redis:6379"}
+    expect(urls == {"backend", "messaging"}, f"redis: {urls}")
+    expect(set(redis["services"]["chat-redis"]["networks"]) == {"data"} and published(redis) == DOCUMENTED_PORTS, "redis: who can reach it")
+    expect(set(redis["secrets"]) == SECRETS, "redis: another secret")
     host = config("compose.yaml", "compose.prod.yaml", "compose.host.yaml")
     modes = {port.get("mode") for port in host["services"].get("traefik", {}).get("ports", ()) if port["published"] == 80}
     expect(modes == {"host"}, f"host: {modes}")
