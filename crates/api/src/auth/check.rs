@@ -114,7 +114,7 @@ async fn confirm(state: &AppState, credential: &Credential, row: &SessionRow) ->
 }
 
 async fn note(state: &AppState, row: &SessionRow, secrets: NewSecrets<'_>) -> Result<(), Failure> {
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let is_live = queries::confirm_session(&mut connection, row.id, secrets).await?;
     if is_live { Ok(()) } else { Err(Failure::Refused) }
 }
@@ -141,7 +141,7 @@ async fn confirm_tokens(
     with_session: UpstreamSecret,
 ) -> Result<(), Failure> {
     let ticket = socket_ticket(token.as_str());
-    let mut connection = state.pool.acquire().await?;
+    let mut connection = state.connection().await?;
     let holder = queries::find_ticket_holder(&mut connection, &ticket.hash()).await?;
     drop(connection);
     let sealed = holder.and_then(|holder| holder.upstream_secret);
