@@ -42,7 +42,8 @@ impl Wire {
     async fn is_replaced(&self) {
         let began = Instant::now();
         while self.listeners() == 1 {
-            assert!(began.elapsed() < Duration::from_secs(25), "nobody noticed the silence");
+            // Some beats of a busy machine; the kernel would need a quarter of an hour.
+            assert!(began.elapsed() < Duration::from_secs(60), "nobody noticed the silence");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
