@@ -101,7 +101,8 @@ async fn store(state: &AppState, event: &Event, payload: &Bytes) -> ApiResult<()
         live_mode: event.livemode,
         payload: &value,
     };
-    events::store(&state.pool, &new).await.map_err(ApiError::unavailable)?;
+    let mut connection = state.connection().await?;
+    events::store(&mut connection, &new).await.map_err(ApiError::unavailable)?;
     state.jobs.wake();
     Ok(())
 }
