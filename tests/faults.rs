@@ -39,8 +39,10 @@ async fn readiness(app: &TestApp, url: &str) -> u16 {
 async fn without_a_free_connection_the_answer_is_503_in_two_seconds() {
     TestApp::run(async |app| {
         let (mut of_requests, mut of_transactions) = (Vec::new(), Vec::new());
-        while of_requests.len() < 4 {
+        for _ in 0..app.state.connections.count().limit {
             of_requests.push(app.state.connections.acquire().await.unwrap());
+        }
+        for _ in 0..app.state.pool.options().get_max_connections() {
             of_transactions.push(app.state.pool.acquire().await.unwrap());
         }
         let began = Instant::now();

@@ -121,7 +121,7 @@ impl TestApp {
             ("STRIPE_WEBHOOK_SECRET".to_owned(), settings::WEBHOOK_SECRET.to_owned()),
             ("STRIPE_API_URL".to_owned(), stripe.url()),
             ("SHUTDOWN_TIMEOUT_MS".to_owned(), "2000".to_owned()),
-            ("DATABASE_MAX_CONNECTIONS".to_owned(), "8".to_owned()),
+            ("DATABASE_MAX_CONNECTIONS".to_owned(), "12".to_owned()),
             ("LOGIN_LIMIT_ADDRESS_BURST".to_owned(), "1000".to_owned()),
             ("LOGIN_LIMIT_ADDRESS_PER_MINUTE".to_owned(), "1000".to_owned()),
             ("LOGIN_LIMIT_ACCOUNT_BURST".to_owned(), "1000".to_owned()),

@@ -79,9 +79,11 @@ impl AppState {
         let fan_out = if config.redis_url.is_some() { FanOut::Redis } else { FanOut::Postgres };
         let announcements = config.redis_url.as_ref().map(|url| Announcements::new(url)).transpose()?;
         let options = fan_out.of_connections(config.database.options.clone());
-        let half = config.database.max_connections.div_ceil(2);
-        let pool = database::pool(options.clone(), half, config.database.acquire_timeout);
-        let connections = Connections::new(options, half, config.database.acquire_timeout)?;
+        // Requests wait together for the disk, and the more of them do, the fewer times it is written to.
+        let for_transactions = (config.database.max_connections / 3).max(1);
+        let for_requests = config.database.max_connections.saturating_sub(for_transactions).max(1);
+        let pool = database::pool(options.clone(), for_transactions, config.database.acquire_timeout);
+        let connections = Connections::new(options, for_requests, config.database.acquire_timeout)?;
         let authentik = Authentik::new(AuthentikSettings {
             url: config.authentik.url.clone(),
             login_flow: config.authentik.login_flow.clone(),

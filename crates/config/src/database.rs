@@ -15,7 +15,7 @@ use crate::reader::{Reader, Reported};
 use crate::source::Source;
 
 /// Connections in the pool when neither a setting nor the URL says otherwise.
-const DEFAULT_MAX_CONNECTIONS: u32 = 16;
+const DEFAULT_MAX_CONNECTIONS: u32 = 24;
 
 /// The database connection.
 #[derive(Clone)]

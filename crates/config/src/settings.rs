@@ -136,9 +136,9 @@ static SETTINGS: &[Setting] = &[
     plain(
         "DATABASE_MAX_CONNECTIONS",
         BOTH,
-        Derived("the URL's connection_limit, else 16"),
+        Derived("the URL's connection_limit, else 24"),
         "connections",
-        "Largest number of connections of one process; the API keeps half of them for transactions and background work.",
+        "Largest number of connections of one process; the API keeps a third of them for transactions and background work.",
     ),
     plain(
         "DATABASE_ACQUIRE_TIMEOUT_MS",

@@ -187,7 +187,7 @@ fn the_session_is_in_utc_and_searches_the_schema() {
 fn pool_sizes_come_from_the_setting_then_the_url_then_the_default() {
     let plain = ("DATABASE_URL", "postgres://u:p@db/x");
     let limited = ("DATABASE_URL", "postgres://u:p@db/x?connection_limit=7");
-    assert_eq!(config(&[plain]).0.max_connections, 16);
+    assert_eq!(config(&[plain]).0.max_connections, 24);
     assert_eq!(config(&[limited]).0.max_connections, 7);
     assert_eq!(config(&[limited, ("DATABASE_MAX_CONNECTIONS", "9")]).0.max_connections, 9);
     assert_eq!(config(&[plain]).0.acquire_timeout, Duration::from_secs(2));

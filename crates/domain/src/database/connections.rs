@@ -13,7 +13,7 @@ use std::{
 
 use deadpool::{
     Runtime,
-    managed::{self, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult},
+    managed::{self, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult},
 };
 use sqlx::{ConnectOptions, Connection as _, PgConnection, postgres::PgConnectOptions};
 
@@ -35,6 +35,8 @@ impl Connections {
             .wait_timeout(Some(acquire_timeout))
             .create_timeout(Some(acquire_timeout))
             .recycle_timeout(Some(acquire_timeout))
+            // As few as the load needs are kept warm.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| sqlx::Error::Configuration(error.into()))?;
