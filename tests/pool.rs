@@ -5,6 +5,7 @@ use std::time::Duration;
 use freehunt_domain::database::Connections;
 use freehunt_sandbox::postgres::TestDatabase;
 use freehunt_tests::{empty_database, eventually};
+use futures_util::FutureExt;
 use sqlx::{Connection, PgConnection};
 
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -21,7 +22,10 @@ async fn with_one_connection(test: impl AsyncFnOnce(&Connections, &mut PgConnect
 }
 
 async fn pid_of(connections: &Connections) -> Result<i32, sqlx::Error> {
-    sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *connections.acquire().await?).await
+    let mut connection = connections.acquire().await?;
+    let pid = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *connection).await?;
+    connection.finish();
+    Ok(pid)
 }
 
 #[tokio::test]
@@ -56,13 +60,49 @@ async fn a_transaction_that_was_left_is_rolled_back() {
     .await;
 }
 
+/// sqlx counts a transaction only once `BEGIN` was answered.
+#[tokio::test]
+async fn a_transaction_that_was_left_before_it_began_is_rolled_back_too() {
+    with_one_connection(async |connections, beside| {
+        sqlx::raw_sql("CREATE TABLE begun (id int)").execute(&mut *beside).await.unwrap();
+        let mut connection = connections.acquire().await.unwrap();
+        // Sent, and not waited for any longer.
+        assert!(connection.begin().now_or_never().is_none(), "an answer takes its time");
+        drop(connection);
+        let mut connection = connections.acquire().await.unwrap();
+        sqlx::raw_sql("INSERT INTO begun VALUES (1)").execute(&mut *connection).await.unwrap();
+        let rows: Vec<i32> = sqlx::query_scalar("SELECT id FROM begun").fetch_all(beside).await.unwrap();
+        assert_eq!(rows, [1], "committed, not a part of what the one before began");
+    })
+    .await;
+}
+
+/// The same with sqlx's pool.
+#[tokio::test]
+async fn a_pool_for_transactions_ends_what_was_left_before_it_began() {
+    let database = empty_database().await;
+    let pool = freehunt_domain::database::pool(database.url().parse().unwrap(), 1, PATIENCE * 4);
+    sqlx::raw_sql("CREATE TABLE begun (id int)").execute(&pool).await.unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    assert!(connection.begin().now_or_never().is_none());
+    drop(connection);
+    sqlx::raw_sql("INSERT INTO begun VALUES (1)").execute(&pool).await.unwrap();
+    let mut beside = PgConnection::connect(&database.url()).await.unwrap();
+    let rows: Vec<i32> = sqlx::query_scalar("SELECT id FROM begun").fetch_all(&mut beside).await.unwrap();
+    assert_eq!(rows, [1]);
+    beside.close().await.unwrap();
+    pool.close().await;
+    database.drop_now().await.unwrap();
+}
+
 /// The database ended the connection.
 #[tokio::test]
 async fn a_broken_connection_is_replaced_also_while_it_is_asked_for_all_the_time() {
     with_one_connection(async |connections, beside| {
         let pid = pid_of(connections).await.unwrap();
         sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(beside).await.unwrap();
-        eventually("another connection", async || pid_of(connections).await.is_ok_and(|other| other != pid)).await;
+        eventually("there is another connection", async || pid_of(connections).await.is_ok_and(|other| other != pid))
+            .await;
     })
     .await;
 }

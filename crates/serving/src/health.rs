@@ -21,11 +21,11 @@ pub fn live() -> Response {
 
 /// The database answers, its schema is current, and no shutdown has begun; 503 otherwise.
 pub async fn ready(readiness: &Readiness, pool: &PgPool) -> Response {
-    if readiness.is_ready(pool).await {
-        PLAIN_OK.into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready").into_response()
-    }
+    if readiness.is_ready(pool).await { PLAIN_OK.into_response() } else { not_ready() }
+}
+
+pub fn not_ready() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "not ready").into_response()
 }
 
 /// Succeeds when the server on this machine is ready: the container's health check, since its image has no curl.

@@ -29,7 +29,7 @@ async fn session(state: &AppState, token: &SecretString) -> Result<Session, Fail
     {
         return Err(Failure::Refused);
     }
-    drop(connection);
+    connection.finish();
     Ok(Session {
         id: None,
         user_id: user.id,

@@ -52,7 +52,9 @@ pub(super) async fn check(
 
 async fn find(state: &AppState, key: &[u8]) -> Result<Option<SessionRow>, sqlx::Error> {
     let mut connection = state.connection().await?;
-    queries::find_session(&mut connection, key).await
+    let found = queries::find_session(&mut connection, key).await?;
+    connection.finish();
+    Ok(found)
 }
 
 async fn check_row(state: &AppState, credential: &Credential, key: &[u8], row: SessionRow) -> Result<Checked, Failure> {
@@ -116,6 +118,7 @@ async fn confirm(state: &AppState, credential: &Credential, row: &SessionRow) ->
 async fn note(state: &AppState, row: &SessionRow, secrets: NewSecrets<'_>) -> Result<(), Failure> {
     let mut connection = state.connection().await?;
     let is_live = queries::confirm_session(&mut connection, row.id, secrets).await?;
+    connection.finish();
     if is_live { Ok(()) } else { Err(Failure::Refused) }
 }
 
@@ -143,7 +146,7 @@ async fn confirm_tokens(
     let ticket = socket_ticket(token.as_str());
     let mut connection = state.connection().await?;
     let holder = queries::find_ticket_holder(&mut connection, &ticket.hash()).await?;
-    drop(connection);
+    connection.finish();
     let sealed = holder.and_then(|holder| holder.upstream_secret);
     let with_ticket = sealed.as_deref().and_then(|sealed| UpstreamSecret::open(ticket.as_str(), sealed));
     let newest = with_ticket.unwrap_or(with_session);
@@ -189,7 +192,7 @@ async fn try_adopt(state: &AppState, cookie: &SessionCookie, key: &[u8], address
     // By its cookie alone it was known before its cookies were told from itself.
     let hashes = [hash_upstream_session(cookie.expose()), key.to_vec()];
     let is_revoked = queries::is_upstream_revoked(&mut connection, &hashes).await?;
-    drop(connection);
+    connection.finish();
     if is_revoked {
         return Err(Failure::Refused);
     }

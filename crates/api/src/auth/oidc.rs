@@ -130,7 +130,7 @@ async fn sign_in(state: &AppState, callback: &Callback<'_>) -> ApiResult<Result<
     };
     let mut connection = state.connection().await?;
     let login = queries::take_oidc_login(&mut connection, &hash_secret(login_state), &browser.hash()).await?;
-    drop(connection);
+    connection.finish();
     let Some(login) = login else { return Ok(Err(NoLogin::Expired)) };
     let Some(code) = callback.code else { return Ok(Err(NoLogin::Denied)) };
     let verifier = STANDARD.decode(&login.pkce_verifier).ok();

@@ -254,7 +254,7 @@ async fn own(
     establish::end_upstream(state, session).await;
     let mut connection = state.connection().await?;
     let user = users::queries::find_user_by_authentik_uid(&mut connection, &identity.uid).await?;
-    drop(connection);
+    connection.finish();
     establish::note_refusal(state, "registration_of_another", user.map(|user| user.id), Some(address)).await?;
     Ok(None)
 }

@@ -208,7 +208,7 @@ pub async fn get_me(
     let skills = state.skills.get(&state).await?;
     let mut connection = state.connection().await?;
     let account = find_account(&mut connection, &skills.catalog, session.user_id).await?.ok_or_else(nobody)?;
-    drop(connection);
+    connection.finish();
     let cookies = Credential::of(&headers, state.config.frontend.secure_cookies)
         .ok()
         .and_then(|credential| socket_ticket_cookie(&state, &credential))

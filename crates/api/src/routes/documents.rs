@@ -98,7 +98,9 @@ impl Access for VisibleAvatar {
         let is_own = owner == session.user_id;
         let shares_conversation = !is_own && {
             let mut connection = state.connection().await?;
-            queries::share_conversation(&mut connection, session.user_id, owner).await?
+            let shares = queries::share_conversation(&mut connection, session.user_id, owner).await?;
+            connection.finish();
+            shares
         };
         ApiError::check(policy::view_avatar(session.actor(), owner, shares_conversation), "User not found")?;
         Ok(Self { owner, is_own })
@@ -168,6 +170,7 @@ pub async fn get_avatar_of_user(
 ) -> ApiResult<MaybeJson<AvatarView>> {
     let mut connection = state.connection().await?;
     let documents = queries::list_documents_of_user(&mut connection, avatar.owner, Some(DocumentType::Avatar)).await?;
+    connection.finish();
     Ok(MaybeJson(documents.into_iter().next().map(|document| AvatarView::new(document, avatar.is_own))))
 }
 

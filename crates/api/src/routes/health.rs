@@ -16,7 +16,16 @@ pub async fn live() -> Response {
     freehunt_serving::health::live()
 }
 
-/// `/health/ready`: the database answers, its schema is current, and no shutdown has begun; 503 otherwise.
+/// `/health/ready`: the database answers, on connections of either sort, its schema is current, and no shutdown has begun;
+/// 503 otherwise.
 pub async fn ready(State(state): State<AppState>) -> Response {
-    freehunt_serving::health::ready(&state.readiness, &state.pool).await
+    let of_transactions = freehunt_serving::health::ready(&state.readiness, &state.pool);
+    let (answer, of_requests) = tokio::join!(of_transactions, state.connection());
+    match of_requests {
+        Ok(connection) => {
+            connection.finish();
+            answer
+        }
+        Err(_) => freehunt_serving::health::not_ready(),
+    }
 }

@@ -102,6 +102,7 @@ impl<P: Profile> Access for OwnedProfile<P> {
     async fn grant((session, id, method): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let mut connection = state.connection().await?;
         let profile = P::find(&mut connection, id).await?;
+        connection.finish();
         let profile = profile.ok_or_else(|| ApiError::missing_row(&method))?;
         ApiError::check(policy::manage_profile(session.actor(), profile.owner()), "")?;
         Ok(Self { profile, session })

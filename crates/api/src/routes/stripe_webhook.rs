@@ -103,6 +103,7 @@ async fn store(state: &AppState, event: &Event, payload: &Bytes) -> ApiResult<()
     };
     let mut connection = state.connection().await?;
     events::store(&mut connection, &new).await.map_err(ApiError::unavailable)?;
+    connection.finish();
     state.jobs.wake();
     Ok(())
 }

@@ -249,6 +249,7 @@ async fn own_account(state: &AppState, session: &Session) -> ApiResult<Json<Acco
     let skills = state.skills.get(state).await?;
     let mut connection = state.connection().await?;
     let account = find_account(&mut connection, &skills.catalog, session.user_id).await?;
+    connection.finish();
     Ok(Json(account.ok_or_else(|| ApiError::not_found(NOT_FOUND))?.into()))
 }
 

@@ -14,6 +14,8 @@ use sqlx::{
 
 /// A connection that was used this lately is not asked whether it still lives: the pool does so when it is given back.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// To end a transaction where there may be none is nothing to write a line about.
+const NO_WARNINGS: (&str, &str) = ("client_min_messages", "error");
 const MAX_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// How many connections a pool has.
@@ -56,7 +58,15 @@ pub fn pool(options: PgConnectOptions, max_connections: u32, acquire_timeout: Du
                 Ok(true)
             })
         })
+        // A request that is cut off while it waits for the answer to BEGIN leaves a transaction that sqlx knows nothing of;
+        // the next one to have the connection would write into it and never commit.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                sqlx::raw_sql("ROLLBACK").execute(connection).await?;
+                Ok(true)
+            })
+        })
         .idle_timeout(Duration::from_secs(300))
         .max_lifetime(MAX_LIFETIME)
-        .connect_lazy_with(options)
+        .connect_lazy_with(options.options([NO_WARNINGS]))
 }

@@ -92,6 +92,7 @@ async fn send_with_conditions(
         && let Some(first) =
             queries::find_message_by_key(&mut transaction, row.sender_id, row.conversation_id, key).await?
     {
+        transaction.rollback().await?;
         return Ok(first);
     }
     let sent = queries::insert_published(&mut transaction, row).await?;

@@ -140,6 +140,7 @@ impl Access for OwnPostingCandidates {
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let mut connection = state.connection().await?;
         let found = job_postings::queries::find_facts(&mut connection, id, Some(session.user_id)).await?;
+        connection.finish();
         let (_, facts) = found.ok_or_else(|| ApiError::not_found(no_job_posting(id)))?;
         let decision = policy::job_posting(Some(session.actor()), JobPostingAction::ViewCandidates, &facts);
         ApiError::check(decision, no_job_posting(id))?;
@@ -166,6 +167,7 @@ impl Access for OwnApplicationTo {
     async fn grant((session, freelance_id, job_posting_id): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let mut connection = state.connection().await?;
         let own = freelances::queries::find_freelance_of_user(&mut connection, session.user_id).await?;
+        connection.finish();
         if own.is_none_or(|own| own.id != freelance_id) {
             return Err(ApiError::forbidden(crate::error::FORBIDDEN));
         }

@@ -95,6 +95,7 @@ pub async fn list_candidates_of_company(
     let skills = state.skills.get(&state).await?;
     let mut connection = state.connection().await?;
     let candidates = candidates::list_details_of_company(&mut connection, &skills.catalog, own.company_id).await?;
+    connection.finish();
     let viewer = own.session.user_id;
     Ok(Json(candidates.into_iter().map(|candidate| CandidateView::new(candidate, viewer)).collect()))
 }

@@ -99,7 +99,7 @@ pub async fn create_checkpoint(
     let mut connection = state.connection().await?;
     let owned = OwnedJobPosting::find(&mut connection, session, body.job_posting_id).await?;
     let owned = owned.ok_or_else(|| ApiError::foreign_key(JOB_POSTING_KEY))?;
-    drop(connection);
+    connection.finish();
     let checkpoint = NewCheckpoint {
         name: body.name,
         description: body.description,

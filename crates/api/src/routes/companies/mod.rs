@@ -134,8 +134,10 @@ pub async fn get_company_of_user(
     Allowed(OwnUserPath(session)): Allowed<OwnUserPath>,
 ) -> ApiResult<MaybeJson<OwnCompany>> {
     let mut connection = state.connection().await?;
-    match queries::find_company_of_user(&mut connection, session.user_id).await? {
-        Some(company) => Ok(MaybeJson(Some(own_view(&mut connection, company).await?))),
-        None => Ok(MaybeJson(None)),
-    }
+    let found = match queries::find_company_of_user(&mut connection, session.user_id).await? {
+        Some(company) => Some(own_view(&mut connection, company).await?),
+        None => None,
+    };
+    connection.finish();
+    Ok(MaybeJson(found))
 }

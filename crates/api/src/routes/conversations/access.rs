@@ -43,6 +43,7 @@ impl Access for ConversationToRead {
         let actor = session.actor();
         let may_read = |facts: &ConversationFacts| policy::take_part(actor, facts).is_allowed();
         let details = conversations::find_readable(&mut connection, id, may_read).await?;
+        connection.finish();
         details.map(Self).ok_or_else(|| ApiError::not_found(NO_CONVERSATION))
     }
 }
@@ -76,6 +77,7 @@ impl Access for MessagesToRead {
             let ids: Vec<_> = named.into_iter().map(|id| id.0).collect();
             people.extend(queries::list_users_by_id(&mut connection, &ids).await?);
         }
+        connection.finish();
         Ok(Self { messages, people, session })
     }
 }
@@ -118,6 +120,7 @@ impl Access for ProjectConversation {
     async fn grant((session, project_id): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let mut connection = state.connection().await?;
         let facts = projects::queries::find_project_facts(&mut connection, project_id).await?;
+        connection.finish();
         let facts = facts.ok_or_else(|| ApiError::not_found(NO_CONVERSATION))?;
         // A conversation is private, unlike the project's existence: others learn nothing.
         let decision = match policy::view_project(session.actor(), &facts) {

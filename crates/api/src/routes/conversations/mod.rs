@@ -85,7 +85,9 @@ pub async fn create_conversation(
 
 async fn list_own(session: &Session, state: &AppState) -> ApiResult<Json<Vec<ConversationDetails>>> {
     let mut connection = state.connection().await?;
-    Ok(Json(conversations::list_details_of_user(&mut connection, session.user_id).await?))
+    let listed = conversations::list_details_of_user(&mut connection, session.user_id).await?;
+    connection.finish();
+    Ok(Json(listed))
 }
 
 /// The session's own conversations with their messages, oldest first.

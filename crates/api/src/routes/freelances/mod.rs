@@ -142,7 +142,7 @@ pub async fn delete_freelance(
     let OwnedProfile { profile: freelance, session } = owned;
     let mut connection = state.connection().await?;
     let view = own_view(&mut connection, freelance.clone()).await?;
-    drop(connection);
+    connection.finish();
     let profile = ProfileId::Freelance(freelance.id);
     profiles::delete(&state.pool, profile, session.audit_actor(), Some(address.to_string())).await?;
     Ok(Json(view))
@@ -164,7 +164,9 @@ pub async fn get_freelance_of_user(
     let freelance = queries::find_freelance_of_user(&mut connection, session.user_id).await?;
     let freelance = freelance
         .ok_or_else(|| ApiError::not_found(format!("Freelance profile not found for user ID: {}", session.user_id)))?;
-    Ok(Json(own_view(&mut connection, freelance).await?))
+    let view = own_view(&mut connection, freelance).await?;
+    connection.finish();
+    Ok(Json(view))
 }
 
 /// Searches the public profiles, newest first.
@@ -176,5 +178,7 @@ pub async fn search_freelances(
     ValidBody(body): ValidBody<SearchFreelances>,
 ) -> ApiResult<Json<FreelancePage>> {
     let mut connection = state.connection().await?;
-    Ok(Json(freelances::search(&mut connection, &body.into(), &Limits::default()).await?.into()))
+    let found = freelances::search(&mut connection, &body.into(), &Limits::default()).await?;
+    connection.finish();
+    Ok(Json(found.into()))
 }

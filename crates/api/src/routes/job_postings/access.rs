@@ -97,7 +97,9 @@ impl VisibleJobPosting {
         let found = found.ok_or_else(|| ApiError::not_found(hidden(id)))?;
         ApiError::check(policy::job_posting(actor, JobPostingAction::View, &found.facts), hidden(id))?;
         let audience = Audience::of(&found.facts, session.as_ref());
-        Ok(Self { loaded: found.with_skills(&mut connection, &skills.catalog).await?, audience })
+        let loaded = found.with_skills(&mut connection, &skills.catalog).await?;
+        connection.finish();
+        Ok(Self { loaded, audience })
     }
 }
 
@@ -146,6 +148,7 @@ impl Access for OwnedJobPosting {
     async fn grant((session, id, hidden): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let mut connection = state.connection().await?;
         let found = Self::load(&mut connection, session, id, hidden.clone()).await?;
+        connection.finish();
         found.ok_or_else(|| ApiError::not_found(hidden))
     }
 }
@@ -167,6 +170,7 @@ impl Access for JobPostingToViewProject {
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let mut connection = state.connection().await?;
         let found = queries::find_facts(&mut connection, id, Some(session.user_id)).await?;
+        connection.finish();
         let (job_posting, facts) = found.ok_or_else(|| ApiError::not_found(hidden(id)))?;
         let decision = policy::job_posting(Some(session.actor()), JobPostingAction::ViewProject, &facts);
         ApiError::check(decision, hidden(id))?;

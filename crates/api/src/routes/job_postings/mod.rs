@@ -191,7 +191,7 @@ pub async fn delete_job_posting(
     let mut connection = state.connection().await?;
     let id = owned.job_posting.id;
     let mut loaded = relations::load_one(&mut connection, owned.job_posting).await?;
-    drop(connection);
+    connection.finish();
     let actor = owned.session.audit_actor();
     retrying(|| job_postings::delete(&state.pool, actor, address.to_string(), id)).await?;
     loaded.checkpoints.clear();
@@ -210,6 +210,7 @@ pub async fn search_job_postings(
     let seeker = reader.session.filter(|session| session.role == Role::Freelance).map(|session| session.user_id);
     let mut connection = state.connection().await?;
     let found = search::search(&mut connection, &body.into_search(), seeker, &Limits::default()).await?;
+    connection.finish();
     let data = found.page.into_iter().map(FoundJobPostingView::of).collect();
     Ok(Json(FoundJobPostingsView { data, total: found.total }))
 }
@@ -243,7 +244,9 @@ pub async fn list_job_postings_of_user(
 ) -> ApiResult<Json<Vec<OwnJobPosting>>> {
     let mut connection = state.connection().await?;
     let rows = list_own(&mut connection, session.user_id, None).await?;
-    Ok(Json(relations::load(&mut connection, rows).await?.into_iter().map(OwnJobPosting::of).collect()))
+    let loaded = relations::load(&mut connection, rows).await?;
+    connection.finish();
+    Ok(Json(loaded.into_iter().map(OwnJobPosting::of).collect()))
 }
 
 /// The postings of one's own company in one status, newest first.
@@ -260,7 +263,9 @@ pub async fn list_job_postings_of_user_by_status(
 ) -> ApiResult<Json<Vec<OwnJobPosting>>> {
     let mut connection = state.connection().await?;
     let rows = list_own(&mut connection, session.user_id, Some(status)).await?;
-    Ok(Json(relations::load(&mut connection, rows).await?.into_iter().map(OwnJobPosting::of).collect()))
+    let loaded = relations::load(&mut connection, rows).await?;
+    connection.finish();
+    Ok(Json(loaded.into_iter().map(OwnJobPosting::of).collect()))
 }
 
 /// Which project came of a posting: for its company and the project's freelance.

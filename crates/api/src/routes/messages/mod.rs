@@ -68,7 +68,9 @@ pub async fn create_message(
         idempotency_key: bodies::idempotency_key(&headers)?,
     };
     let mut connection = state.connection().await?;
-    Ok(Created(messages::send(&mut connection, session.actor(), &message).await?))
+    let sent = messages::send(&mut connection, session.actor(), &message).await?;
+    connection.finish();
+    Ok(Created(sent))
 }
 
 /// Closed: nobody reads everybody's messages.

@@ -59,6 +59,7 @@ impl CompanyOwner {
     pub async fn find(session: Session, id: CompanyId, refusal: &'static str, state: &AppState) -> ApiResult<Self> {
         let mut connection = state.connection().await?;
         let own = companies::queries::find_company_of_user(&mut connection, session.user_id).await?;
+        connection.finish();
         if own.is_none_or(|own| own.id != id) {
             return Err(ApiError::forbidden(refusal));
         }
@@ -101,6 +102,7 @@ impl Access for OwnFreelanceProjects {
     async fn grant((session, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let mut connection = state.connection().await?;
         let own = freelances::queries::find_freelance_of_user(&mut connection, session.user_id).await?;
+        connection.finish();
         if own.is_none_or(|own| own.id != id) {
             return Err(ApiError::forbidden("Unauthorized: You can only view your own projects"));
         }

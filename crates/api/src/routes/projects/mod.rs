@@ -32,6 +32,7 @@ async fn list(session: &Session, state: &AppState) -> ApiResult<Json<Vec<ListedP
     let skills = state.skills.get(state).await?;
     let mut connection = state.connection().await?;
     let projects = projects::list_details_of_user(&mut connection, &skills.catalog, session.user_id).await?;
+    connection.finish();
     Ok(Json(projects.into_iter().map(|project| ListedProject::new(project, session.user_id)).collect()))
 }
 
