@@ -66,6 +66,62 @@ pub async fn jobs_are_done(app: &TestApp) {
     .await;
 }
 
+/// As if it were so long ago that the last requests were sent, that none of them can still be carried out.
+pub async fn keys_rest(app: &TestApp) {
+    for statement in [
+        "UPDATE refund_intent SET key_sent_at = key_sent_at - interval '3 minutes' WHERE status = 'PENDING'",
+        "UPDATE transfer_intent SET key_sent_at = key_sent_at - interval '3 minutes' WHERE status = 'PENDING'",
+    ] {
+        execute(app, statement).await;
+    }
+}
+
+/// Every job has ended its attempt and waits for an hour, or until [`a_job_waits`] or [`jobs_are_done`].
+pub async fn jobs_pause(app: &TestApp) {
+    eventually("no job runs", async || {
+        execute(app, "UPDATE job SET run_at = now() + interval '1 hour' WHERE state = 'READY'").await;
+        let running: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM job WHERE state = 'READY' AND (leased_until > now() OR run_at < now())",
+        )
+        .fetch_one(&app.pool)
+        .await
+        .expect("the jobs can be counted");
+        running == 0
+    })
+    .await;
+}
+
+/// A job waits, and says that it does for this reason.
+pub async fn a_job_waits(app: &TestApp, why: &str) {
+    eventually(&format!("a job waits: {why}"), async || {
+        execute(app, "UPDATE job SET run_at = now() WHERE state = 'READY' AND run_at > now()").await;
+        app.state.jobs.wake();
+        let reasons: Vec<String> =
+            sqlx::query_scalar("SELECT last_error FROM job WHERE state = 'READY' AND last_error IS NOT NULL")
+                .fetch_all(&app.pool)
+                .await
+                .expect("the jobs can be read");
+        reasons.iter().any(|reason| reason.contains(why))
+    })
+    .await;
+}
+
+/// What Stripe told to nobody is read from its list of events, and processed.
+pub async fn events_are_read(app: &TestApp) {
+    // A reading that the server itself has begun ends first, and may have missed the newest.
+    for _ in 0..2 {
+        eventually("nobody reads", async || {
+            sqlx::query_scalar("SELECT reading_until IS NULL FROM stripe_event_poll")
+                .fetch_one(&app.pool)
+                .await
+                .expect("the reading can be seen")
+        })
+        .await;
+        app.state.jobs.poll_events(0.0).await.expect("Stripe lists its events");
+    }
+    jobs_are_done(app).await;
+}
+
 /// The invariants hold, the database and Stripe's books say the same, and no charge is overdrawn.
 pub async fn books_agree(app: &TestApp) {
     let mut connection = app.pool.acquire().await.expect("a connection");

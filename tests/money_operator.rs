@@ -9,10 +9,13 @@ use freehunt_domain::{
         cancel_project::{CancelProjectError, cancel_project},
         close_dispute,
         quarantine::{QuarantineError, list_quarantined},
-        queries::{ledger::list_open_disputes, refunds::list_troubled_refunds},
+        queries::{disputes::list_open_disputes, refunds::list_troubled_refunds},
     },
 };
-use freehunt_jobs::set_aside::{self, Decision, DecisionError};
+use freehunt_jobs::{
+    disputes::{self, CloseDisputeError, ClosedBy},
+    set_aside::{self, Decision, DecisionError},
+};
 use freehunt_sandbox::stand_in::Misbehaviour;
 use freehunt_stripe::CheckoutRequest;
 use freehunt_tests::{Persona, TestApp, settings};
@@ -275,7 +278,11 @@ async fn a_cancellation_and_an_approval_at_once_agree() {
     .await;
 }
 
-/// The end of a dispute was never told: an operator enters it, and what waited goes out.
+const DISPUTED_SESSION: &str = "SELECT status FROM payment_session WHERE job_posting_id = $1";
+const DISPUTE: &str = "SELECT status || ' ' || coalesce(closed_by, 'stripe') FROM dispute WHERE job_posting_id = $1";
+const TAKEN: &str = "SELECT sum(amount_cents)::text FROM ledger_entry WHERE job_posting_id = $1 AND kind = 'dispute'";
+
+/// The end of a dispute was never told: an operator has it entered as Stripe says, and what waited goes out.
 #[tokio::test]
 async fn a_dispute_is_closed_by_an_operator() {
     TestApp::run(async |app| {
@@ -286,14 +293,153 @@ async fn a_dispute_is_closed_by_an_operator() {
         advance(&running.acme, running.checkpoints[0]).await.expect(409);
         let mut connection = app.pool.acquire().await.unwrap();
         assert_eq!(list_open_disputes(&mut connection).await.unwrap().len(), 1);
-        assert!(!close_dispute(&app.state.pool, "dp_other", true, "ops").await.unwrap());
-        assert!(close_dispute(&app.state.pool, &dispute, true, "ops").await.unwrap());
-        assert!(list_open_disputes(&mut connection).await.unwrap().is_empty());
-        assert_eq!(actions_of_operators(app).await, ["dispute"]);
+        let (pool, stripe) = (&app.state.pool, &app.state.stripe);
+        let unknown = disputes::close(pool, stripe, "dp_other", true, "ops").await;
+        assert!(matches!(unknown, Err(CloseDisputeError::Unknown)), "{unknown:?}");
+        let early = disputes::close(pool, stripe, &dispute, true, "ops").await;
+        assert!(matches!(early, Err(CloseDisputeError::StillOpen(_))), "{early:?}");
+        advance(&running.acme, running.checkpoints[0]).await.expect(409);
         app.stripe.webhooks_enabled(false);
         app.stripe.close_dispute(&dispute, true).unwrap();
+        let wrong = disputes::close(pool, stripe, &dispute, false, "ops").await;
+        assert!(matches!(wrong, Err(CloseDisputeError::EndedOtherwise(_))), "{wrong:?}");
+        assert_eq!(disputes::close(pool, stripe, &dispute, true, "ops").await.unwrap(), ClosedBy::Stripe);
+        assert!(list_open_disputes(&mut connection).await.unwrap().is_empty());
+        assert_eq!(value(app, DISPUTE, running.posting.0).await.as_deref(), Some("won stripe"));
         advance(&running.acme, running.checkpoints[0]).await.expect(200);
         books_agree(app).await;
+    })
+    .await;
+}
+
+/// An operator's word on a dispute holds until Stripe's is heard: then row, books and session say what Stripe says.
+#[tokio::test]
+async fn stripes_word_on_a_dispute_replaces_an_operators() {
+    TestApp::run(async |app| {
+        let running = running(app, &[10_000]).await;
+        let dispute = app.stripe.dispute(&app.stripe.books().charges[0].id).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert_eq!(value(app, TAKEN, running.posting.0).await.as_deref(), Some("-10000"));
+        assert!(close_dispute(&app.state.pool, &dispute, true, "ops").await.unwrap());
+        assert!(!close_dispute(&app.state.pool, &dispute, false, "ops").await.unwrap(), "it is closed");
+        assert_eq!(value(app, DISPUTE, running.posting.0).await.as_deref(), Some("won ops"));
+        assert_eq!(value(app, DISPUTED_SESSION, running.posting.0).await.as_deref(), Some("PAID"));
+        assert_eq!(value(app, TAKEN, running.posting.0).await.as_deref(), Some("0"));
+        assert_eq!(actions_of_operators(app).await, ["dispute"]);
+        app.stripe.close_dispute(&dispute, false).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert_eq!(value(app, DISPUTE, running.posting.0).await.as_deref(), Some("lost stripe"));
+        assert_eq!(value(app, DISPUTED_SESSION, running.posting.0).await.as_deref(), Some("DISPUTED"));
+        assert_eq!(value(app, TAKEN, running.posting.0).await.as_deref(), Some("-10000"));
+        advance(&running.acme, running.checkpoints[0]).await.expect(409);
+        // Told late, and once more.
+        for event in app.stripe.events_of("charge.dispute.created") {
+            app.stripe.resend(&event.id);
+        }
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert_eq!(value(app, DISPUTE, running.posting.0).await.as_deref(), Some("lost stripe"));
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// The comparison of the books tells of disputes that nobody entered, and of ends that Stripe contradicts.
+#[tokio::test]
+async fn disputes_that_differ_are_reported() {
+    TestApp::run(async |app| {
+        let running = running(app, &[10_000]).await;
+        app.stripe.webhooks_enabled(false);
+        let dispute = app.stripe.dispute(&app.stripe.books().charges[0].id).unwrap();
+        let report = async || {
+            let mut connection = app.pool.acquire().await.unwrap();
+            let report = freehunt_jobs::reconcile::reconcile(&app.state.stripe, &mut connection).await.unwrap();
+            report.mismatches.into_iter().map(|found| (found.what, found.database, found.stripe)).collect::<Vec<_>>()
+        };
+        let difference = |database: &str| vec![("dispute", database.to_owned(), "needs_response".to_owned())];
+        assert_eq!(report().await, difference("none"));
+        let told = app.stripe.events_of("charge.dispute.created").pop().unwrap();
+        send_webhook(app, &told.body).await.expect(200);
+        jobs_are_done(app).await;
+        assert!(report().await.is_empty());
+        assert!(close_dispute(&app.state.pool, &dispute, true, "ops").await.unwrap());
+        assert_eq!(report().await, difference("won"));
+        assert_eq!(value(app, DISPUTE, running.posting.0).await.as_deref(), Some("won ops"));
+    })
+    .await;
+}
+
+/// A crash while a payment is adopted leaves it as it was, to be adopted again.
+#[tokio::test]
+async fn an_adoption_that_breaks_off_is_repeated() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let session = page_of_the_original(app, &acme, posting, 10_000).await;
+        pay_unrecorded(app, &session).await;
+        execute(
+            app,
+            r#"CREATE FUNCTION break_off() RETURNS trigger LANGUAGE plpgsql AS $$
+               BEGIN
+                   RAISE EXCEPTION 'broken off' USING ERRCODE = '57P01';
+               END $$"#,
+        )
+        .await;
+        let breaking =
+            r#"CREATE TRIGGER break_off BEFORE UPDATE ON "JobPosting" FOR EACH ROW EXECUTE FUNCTION break_off()"#;
+        execute(app, breaking).await;
+        set_aside::adopt(&app.state.pool, &app.state.stripe, decision(&session)).await.unwrap_err();
+        execute(app, r#"DROP TRIGGER break_off ON "JobPosting""#).await;
+        assert_eq!(waiting(app).await, [Some(session.clone())], "it is still to be decided on");
+        assert_eq!(actions_of_operators(app).await, [""; 0]);
+        let outcome = set_aside::adopt(&app.state.pool, &app.state.stripe, decision(&session)).await.unwrap();
+        assert_eq!(outcome, PaymentOutcome::Published);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Nothing is given back that the bank holds or has taken, though the dispute was told before the payment was known.
+#[tokio::test]
+async fn a_disputed_payment_without_a_record_is_given_back_as_far_as_it_is_left() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        for (taken, left) in [(10_000, 0), (4_000, 6_000)] {
+            let posting = app.unpaid_posting(&acme, &[10_000]).await;
+            let session = page_of_the_original(app, &acme, posting, 10_000).await;
+            pay_unrecorded(app, &session).await;
+            let dispute = app.stripe.dispute_part(&app.stripe.books().charges.last().unwrap().id, taken).unwrap();
+            app.stripe.wait_until_delivered().await;
+            jobs_are_done(app).await;
+            let (pool, stripe) = (&app.state.pool, &app.state.stripe);
+            let held = set_aside::give_back(pool, stripe, decision(&session)).await;
+            assert!(matches!(held, Err(DecisionError::Refused(QuarantineError::Disputed))), "{held:?}");
+            app.stripe.close_dispute(&dispute, false).unwrap();
+            app.stripe.wait_until_delivered().await;
+            jobs_are_done(app).await;
+            let adopted = set_aside::adopt(pool, stripe, decision(&session)).await;
+            assert!(matches!(adopted, Err(DecisionError::Refused(QuarantineError::Contradiction(_)))), "{adopted:?}");
+            let given_back = set_aside::give_back(pool, stripe, decision(&session)).await;
+            if left == 0 {
+                let gone = matches!(given_back, Err(DecisionError::Refused(QuarantineError::NothingLeft)));
+                assert!(gone, "{given_back:?}");
+                set_aside::dismiss(pool, stripe, decision(&session)).await.unwrap();
+            } else {
+                given_back.unwrap();
+            }
+            jobs_are_done(app).await;
+            assert_eq!(app.stripe.books().refunds.iter().map(|refund| refund.amount).sum::<i64>(), left);
+            assert!(waiting(app).await.is_empty());
+        }
+        let left = "SELECT status FROM payment_session WHERE $1::uuid IS NOT NULL";
+        assert_eq!(value(app, left, Uuid::nil()).await.as_deref(), Some("REFUNDED"));
+        let mut connection = app.pool.acquire().await.unwrap();
+        let report = freehunt_jobs::reconcile::reconcile(&app.state.stripe, &mut connection).await.unwrap();
+        // The one that was put away has no row.
+        assert_eq!(report.mismatches.iter().map(|found| found.what).collect::<Vec<_>>(), ["unrecorded payment"]);
+        assert!(report.violations.is_empty(), "{report:?}");
     })
     .await;
 }

@@ -84,6 +84,47 @@ async fn fault_case_94_the_owners_dashboard_makes_up_for_a_lost_webhook() {
     .await;
 }
 
+/// Fault case 94, when the money went back before anybody heard of it: nothing is published on it, and the posting can
+/// be paid anew.
+#[tokio::test]
+async fn fault_case_94_a_payment_that_was_refunded_meanwhile_publishes_nothing() {
+    TestApp::run(async |app| {
+        app.stripe.webhooks_enabled(false);
+        let acme = app.company("acme").await;
+        let whole = app.unpaid_posting(&acme, &[10_000]).await;
+        let part = app.unpaid_posting(&acme, &[20_000]).await;
+        for (posting, refunded) in [(whole, None), (part, Some(5_000))] {
+            let paid = app.stripe.pay(&open_session(&acme, posting).await).unwrap();
+            app.stripe.refund_from_dashboard(&paid.payment_intent, refunded).unwrap();
+        }
+        execute(app, "UPDATE payment_session SET updated_at = now() - interval '61 seconds'").await;
+        app.state.jobs.sweep().await.unwrap();
+        jobs_are_done(app).await;
+        let status = "SELECT status || coalesce(': ' || quarantine, '') FROM payment_session WHERE job_posting_id = $1";
+        assert_eq!(value(app, status, whole.0).await.as_deref(), Some("REFUNDED"));
+        let set_aside = "OPEN: a part of it was refunded before";
+        assert_eq!(value(app, status, part.0).await.as_deref(), Some(set_aside));
+        for posting in [whole, part] {
+            assert_eq!(app.posting_status(posting).await, "PENDING_PAYMENT");
+        }
+        let again = open_session(&acme, whole).await;
+        app.stripe.pay(&again).unwrap();
+        execute(app, "UPDATE payment_session SET updated_at = now() - interval '61 seconds'").await;
+        app.state.jobs.sweep().await.unwrap();
+        status_becomes(app, whole, "PUBLISHED").await;
+        // An operator gives the rest back.
+        let session = app.stripe.books().paid_sessions_of_posting(&part.to_string())[0].id.clone();
+        let decision =
+            freehunt_jobs::set_aside::Decision { stripe_session_id: &session, operator: "ops", live_mode: false };
+        freehunt_jobs::set_aside::give_back(&app.state.pool, &app.state.stripe, decision).await.unwrap();
+        jobs_are_done(app).await;
+        let amounts: Vec<i64> = app.stripe.books().refunds.iter().map(|refund| refund.amount).collect();
+        assert_eq!(amounts, [10_000, 5_000, 15_000]);
+        books_agree(app).await;
+    })
+    .await;
+}
+
 /// Fault case 95.
 #[tokio::test]
 async fn fault_case_95_parallel_requests_get_one_page() {

@@ -1,6 +1,9 @@
 //! Money that goes back: on cancellation, by hand, and what an operator sees of differences.
 
-use freehunt_domain::payments::{allow_acceptance, retry_refund};
+use freehunt_domain::{
+    ids::JobPostingId,
+    payments::{allow_acceptance, retry_refund},
+};
 use freehunt_jobs::reconcile::reconcile;
 use freehunt_sandbox::stand_in::Misbehaviour;
 use freehunt_tests::{TestApp, eventually};
@@ -9,7 +12,9 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::money::{books_agree, cancel, execute, jobs_are_done, status_becomes, value};
+use crate::money::{
+    a_job_waits, books_agree, cancel, execute, jobs_are_done, jobs_pause, keys_rest, status_becomes, value,
+};
 
 const REFUNDS: &str = "/v1/refunds";
 const INTENT: &str = "SELECT status FROM refund_intent WHERE job_posting_id = $1";
@@ -65,8 +70,7 @@ async fn fault_case_122_a_lost_refund_is_made_once() {
         app.stripe.store_500_for_next(REFUNDS);
         assert_eq!(cancel(&acme, undone).await.expect(201)["refundStatus"], "pending");
         // The key's first request could still be running for a while; only then another key follows.
-        execute(app, "UPDATE refund_intent SET key_used_at = now() - interval '3 minutes' WHERE status = 'PENDING'")
-            .await;
+        keys_rest(app).await;
         jobs_are_done(app).await;
         for posting in [lost, stored, undone] {
             assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("SUCCEEDED"));
@@ -306,11 +310,172 @@ async fn a_partial_refund_is_looked_up_before_another_key() {
         app.state.jobs.wake();
         eventually("Stripe made the refund", async || app.stripe.books().refunds.len() == 1).await;
         // As if its key had been rotated after a failure that did not prove anything.
-        execute(app, "UPDATE refund_intent SET key_number = 2, key_used_at = NULL").await;
+        execute(app, "UPDATE refund_intent SET key_number = 2, key_used_at = NULL, key_sent_at = NULL").await;
         app.stripe.controls().recover();
         jobs_are_done(app).await;
         assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("SUCCEEDED"));
         assert_eq!(app.stripe.books().refunds.len(), 1);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+const AMOUNT: &str = "SELECT amount_cents::text FROM refund_intent WHERE job_posting_id = $1";
+
+/// A project whose larger checkpoint is paid: Stripe would give back far more than what is left of its payment.
+async fn a_project_half_paid(app: &TestApp) -> (JobPostingId, Uuid, String) {
+    let (acme, alice) = (app.company("acme").await, app.freelance("alice").await);
+    // Other customers' money, out of which Stripe would pay.
+    app.published_posting(&acme, &[90_000]).await;
+    let posting = app.published_posting(&acme, &[30_000, 10_000]).await;
+    let payment = app.stripe.books().payment_intents.last().unwrap().id.clone();
+    let project = app.accepted_project(posting, &alice, &acme).await;
+    crate::money::advance(&acme, app.checkpoint_ids(posting).await[0]).await.expect(200);
+    app.stripe.wait_until_delivered().await;
+    jobs_are_done(app).await;
+    app.stripe.webhooks_enabled(false);
+    (posting, project, payment)
+}
+
+async fn cancel_project(app: &TestApp, project: Uuid) {
+    let canceled =
+        freehunt_domain::payments::cancel_project::cancel_project(&app.state.pool, project.into(), "ops", "x");
+    canceled.await.unwrap();
+    app.state.jobs.wake();
+}
+
+/// What is given back by hand while our own refund is under way is taken off it, and the smaller amount goes out only
+/// when the larger one is known to have come to nothing.
+#[tokio::test]
+async fn a_refund_by_hand_shrinks_one_that_is_under_way() {
+    TestApp::run(async |app| {
+        let (posting, project, payment) = a_project_half_paid(app).await;
+        app.stripe.controls().misbehave_on(Method::POST, REFUNDS, usize::MAX, Misbehaviour::Reset);
+        cancel_project(app, project).await;
+        let sent = "SELECT (key_sent_at IS NOT NULL)::text FROM refund_intent WHERE job_posting_id = $1";
+        eventually("the refund was asked for", async || value(app, sent, posting.0).await.as_deref() == Some("true"))
+            .await;
+        assert_eq!(value(app, AMOUNT, posting.0).await.as_deref(), Some("10895"));
+        jobs_pause(app).await;
+        app.stripe.refund_from_dashboard(&payment, Some(10_000)).unwrap();
+        app.stripe.controls().recover();
+        a_job_waits(app, "an earlier request may still be carried out").await;
+        assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("PENDING"));
+        assert_eq!(value(app, AMOUNT, posting.0).await.as_deref(), Some("895"));
+        assert_eq!(app.stripe.books().refunds.len(), 1, "only the one by hand");
+        keys_rest(app).await;
+        jobs_are_done(app).await;
+        let refunds = app.stripe.books().refunds;
+        assert_eq!(refunds.iter().map(|refund| refund.amount).collect::<Vec<_>>(), [10_000, 895]);
+        let key = refunds[1].idempotency_key.clone().unwrap();
+        assert!(key.ends_with(":2"), "{key}");
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// As above, before anything was asked for: what Stripe knows to be refunded is entered first, and nothing has to wait.
+#[tokio::test]
+async fn a_refund_by_hand_that_nobody_told_of_is_taken_off() {
+    TestApp::run(async |app| {
+        let (posting, project, payment) = a_project_half_paid(app).await;
+        app.stripe.refund_from_dashboard(&payment, Some(10_000)).unwrap();
+        cancel_project(app, project).await;
+        jobs_are_done(app).await;
+        assert_eq!(value(app, AMOUNT, posting.0).await.as_deref(), Some("895"));
+        let refunds = app.stripe.books().refunds;
+        assert_eq!(refunds.iter().map(|refund| refund.amount).collect::<Vec<_>>(), [10_000, 895]);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// What was asked for and made, though nobody heard of it, is found although others have refunded since.
+#[tokio::test]
+async fn a_refund_that_was_made_is_not_made_smaller_again() {
+    TestApp::run(async |app| {
+        let (posting, project, payment) = a_project_half_paid(app).await;
+        app.stripe.refund_from_dashboard(&payment, Some(5_000)).unwrap();
+        app.stripe.controls().misbehave_on(Method::POST, REFUNDS, usize::MAX, Misbehaviour::LoseAnswer);
+        cancel_project(app, project).await;
+        eventually("Stripe made it", async || app.stripe.books().refunds.len() == 2).await;
+        app.stripe.controls().recover();
+        jobs_are_done(app).await;
+        assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("SUCCEEDED"));
+        assert_eq!(value(app, AMOUNT, posting.0).await.as_deref(), Some("5895"));
+        assert_eq!(app.stripe.books().refunds.len(), 2);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// What was taken back of a transfer goes to the company with the rest, and breaks no rule (I2).
+#[tokio::test]
+async fn what_was_taken_back_of_a_transfer_is_refunded_too() {
+    TestApp::run(async |app| {
+        let (posting, project, _) = a_project_half_paid(app).await;
+        app.stripe.webhooks_enabled(true);
+        app.stripe.reverse_transfer(&app.stripe.books().transfers[0].id, Some(5_000)).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        cancel_project(app, project).await;
+        jobs_are_done(app).await;
+        assert_eq!(value(app, AMOUNT, posting.0).await.as_deref(), Some("15895"));
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// While the bank holds the money a refund waits: it is made when the dispute is won, and never when the money is lost.
+#[tokio::test]
+async fn a_refund_waits_for_the_end_of_a_dispute() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        for is_won in [true, false] {
+            let posting = app.published_posting(&acme, &[10_000]).await;
+            app.stripe.wait_until_delivered().await;
+            jobs_are_done(app).await;
+            app.stripe.controls().misbehave_on(Method::POST, REFUNDS, usize::MAX, Misbehaviour::Reset);
+            assert_eq!(cancel(&acme, posting).await.expect(201)["refundStatus"], "pending");
+            jobs_pause(app).await;
+            let dispute = app.stripe.dispute(&app.stripe.books().charges.last().unwrap().id).unwrap();
+            app.stripe.wait_until_delivered().await;
+            let disputed = "SELECT status FROM dispute WHERE job_posting_id = $1";
+            eventually("the dispute is known", async || value(app, disputed, posting.0).await.is_some()).await;
+            app.stripe.controls().recover();
+            a_job_waits(app, "the bank holds the payment").await;
+            app.stripe.close_dispute(&dispute, is_won).unwrap();
+            app.stripe.wait_until_delivered().await;
+            keys_rest(app).await;
+            jobs_are_done(app).await;
+            let expected = if is_won { "SUCCEEDED" } else { "FAILED" };
+            assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some(expected));
+            assert_eq!(app.stripe.books().refunds.len(), 1, "the first one only");
+        }
+        let code = "SELECT failure_code FROM refund_intent WHERE status = 'FAILED' AND $1::uuid IS NOT NULL";
+        assert_eq!(value(app, code, Uuid::nil()).await.as_deref(), Some("nothing_left"));
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// The bank took a part: the rest of a payment goes back with its posting.
+#[tokio::test]
+async fn what_a_dispute_left_is_refunded() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.published_posting(&acme, &[10_000]).await;
+        let dispute = app.stripe.dispute_part(&app.stripe.books().charges[0].id, 4_000).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        cancel(&acme, posting).await.expect(409);
+        app.stripe.close_dispute(&dispute, false).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert_eq!(cancel(&acme, posting).await.expect(201)["refundAmount"], 60);
+        assert_eq!(app.stripe.books().refunds.iter().map(|refund| refund.amount).sum::<i64>(), 6_000);
         books_agree(app).await;
     })
     .await;

@@ -8,7 +8,9 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::money::{advance, books_agree, execute, jobs_are_done, outcome_of, value};
+use crate::money::{
+    a_job_waits, advance, books_agree, execute, jobs_are_done, jobs_pause, keys_rest, outcome_of, value,
+};
 
 const TRANSFERS: &str = "/v1/transfers";
 const STATUS: &str = r#"SELECT "status"::text FROM "Checkpoint" WHERE "id" = $1"#;
@@ -158,8 +160,7 @@ async fn fault_case_119_an_old_or_spoilt_key_is_looked_up_first() {
         advance(&mission.acme, third).await.expect(503);
         // The key's first request could still be running for a while; only then another key follows.
         assert_eq!(value(app, STATUS, third).await.as_deref(), Some("TODO"));
-        execute(app, "UPDATE transfer_intent SET key_used_at = now() - interval '3 minutes' WHERE status = 'PENDING'")
-            .await;
+        keys_rest(app).await;
         jobs_are_done(app).await;
         assert_eq!(value(app, STATUS, third).await.as_deref(), Some("DONE"));
         assert_eq!(app.stripe.books().transfers.len(), 3);
@@ -324,6 +325,72 @@ async fn fault_case_120_a_lost_dispute_ends_payments() {
         jobs_are_done(app).await;
         advance(&mission.acme, mission.checkpoints[0]).await.expect(409);
         assert!(app.stripe.books().transfers.is_empty());
+    })
+    .await;
+}
+
+/// A dispute about a part that is lost: what is left is paid out, or goes back.
+#[tokio::test]
+async fn a_partly_lost_payment_pays_what_is_left() {
+    TestApp::run(async |app| {
+        let mission = mission(app, &[10_000, 20_000]).await;
+        let dispute = app.stripe.dispute_part(&app.stripe.books().charges[0].id, 15_000).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        advance(&mission.acme, mission.checkpoints[0]).await.expect(409);
+        app.stripe.close_dispute(&dispute, false).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        let status = "SELECT status FROM payment_session WHERE job_posting_id = $1";
+        assert_eq!(value(app, status, mission.posting.0).await.as_deref(), Some("PAID"));
+        assert_eq!(advance(&mission.acme, mission.checkpoints[0]).await.expect(200)["status"], "DONE");
+        // 5,315 cents are left.
+        app.stripe.controls().forget_calls();
+        advance(&mission.acme, mission.checkpoints[1]).await.expect(409);
+        assert!(app.stripe.controls().calls_to(Method::POST, "/").is_empty());
+        let project: Uuid = sqlx::query_scalar(r#"SELECT "id" FROM "Project""#).fetch_one(&app.pool).await.unwrap();
+        let canceled =
+            freehunt_domain::payments::cancel_project::cancel_project(&app.state.pool, project.into(), "ops", "x");
+        assert_eq!(canceled.await.unwrap().refund_cents.0, 30_000 - 15_000 - 9_685);
+        jobs_are_done(app).await;
+        assert_eq!(app.stripe.books().refunds[0].amount, 5_315);
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// The payment went back by hand while a transfer of it was asked for: that may still be carried out, and is not given up
+/// before it no longer can be.
+#[tokio::test]
+async fn a_transfer_is_not_given_up_while_it_may_be_under_way() {
+    TestApp::run(async |app| {
+        let mission = mission(app, &[20_000]).await;
+        let checkpoint = mission.checkpoints[0];
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        app.stripe.controls().misbehave_on(Method::POST, TRANSFERS, usize::MAX, Misbehaviour::Reset);
+        advance(&mission.acme, checkpoint).await.expect(503);
+        jobs_pause(app).await;
+        app.stripe.refund_from_dashboard(&app.stripe.books().payment_intents[0].id, None).unwrap();
+        app.stripe.wait_until_delivered().await;
+        let session = "SELECT status FROM payment_session WHERE job_posting_id = $1";
+        eventually("the refund is known", async || {
+            value(app, session, mission.posting.0).await.as_deref() == Some("REFUNDED")
+        })
+        .await;
+        app.stripe.controls().recover();
+        let status = "SELECT status FROM transfer_intent WHERE checkpoint_id = $1";
+        a_job_waits(app, "an earlier request may still be carried out").await;
+        assert_eq!(value(app, status, checkpoint).await.as_deref(), Some("PENDING"));
+        keys_rest(app).await;
+        jobs_are_done(app).await;
+        assert_eq!(value(app, status, checkpoint).await.as_deref(), Some("FAILED"));
+        assert_eq!(value(app, STATUS, checkpoint).await.as_deref(), Some("PENDING_COMPANY_APPROVAL"));
+        advance(&mission.acme, checkpoint).await.expect(409);
+        assert!(app.stripe.books().transfers.is_empty());
+        books_agree(app).await;
     })
     .await;
 }

@@ -4,6 +4,7 @@
 //! The rules are the domain's; this crate carries its words to Stripe and S3 and the answers back.
 
 mod attempt;
+pub mod disputes;
 mod kinds;
 pub mod operator;
 mod orphans;
@@ -26,7 +27,7 @@ use tokio::sync::Notify;
 pub use crate::{
     attempt::AttemptOutcome,
     orphans::{Collected, collect_orphans},
-    provider::{account_state, payment_of},
+    provider::{account_state, dispute_of, payment_of},
     queue::{Backlog, count_backlog},
     setback::Setback,
 };

@@ -5,12 +5,15 @@ use std::time::Duration;
 use freehunt_domain::{
     Cents,
     ids::{PaymentSessionId, RefundIntentId},
-    payments::{ProviderPayment, ProviderRefund, ProviderRefundState, accounts::AccountState},
+    payments::{
+        DisputeFacts, PaymentOutcome, ProviderPayment, ProviderRefund, ProviderRefundState, accounts::AccountState,
+        record_payment,
+    },
 };
-use freehunt_stripe::{Account, CheckoutSession, PaymentStatus, Refund, Stripe};
+use freehunt_stripe::{Account, CheckoutSession, Dispute, PAYMENT_TYPE, PaymentStatus, Refund, Stripe};
 use uuid::Uuid;
 
-use crate::Setback;
+use crate::{JobContext, Setback};
 
 /// Our own id of a session, in its metadata at Stripe.
 pub(crate) const SESSION_KEY: &str = "paymentSessionId";
@@ -21,10 +24,6 @@ pub(crate) const REFUND_KEY: &str = "refundIntentId";
 pub(crate) const CLOCK_DIFFERENCE: i64 = 300;
 /// Our own id of a transfer's intent, in its metadata at Stripe.
 pub(crate) const INTENT_KEY: &str = "intentId";
-
-/// A failure that is stored under the key does not prove that the first request ended: another key follows only when
-/// no request with the old one can still be running.
-pub(crate) const QUARANTINE: chrono::TimeDelta = chrono::TimeDelta::minutes(2);
 
 /// What Stripe says of a session; of a paid one also its charge, which transfers are made from.
 pub async fn payment_of(stripe: &Stripe, session: &CheckoutSession) -> Result<ProviderPayment, Setback> {
@@ -51,6 +50,50 @@ pub async fn payment_of(stripe: &Stripe, session: &CheckoutSession) -> Result<Pr
 async fn charge_of(stripe: &Stripe, payment_intent: &str) -> Result<String, Setback> {
     let payment = stripe.get_payment_intent(payment_intent).await?;
     payment.latest_charge.ok_or(Setback::NotYet { why: "the payment has no charge yet", after: Duration::from_secs(2) })
+}
+
+/// Everything that went back of a payment, by whomever; nothing of one that Stripe does not know.
+pub(crate) async fn refunds_of(stripe: &Stripe, payment_intent: &str) -> Result<Vec<ProviderRefund>, Setback> {
+    match stripe.list_refunds(payment_intent).await {
+        Ok(refunds) => Ok(refunds.iter().map(refund_of).collect()),
+        Err(error) if error.is_missing() => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Records what Stripe says of a session that went through: its payment, and what went back of it since.
+pub(crate) async fn record_session(context: &JobContext, session: &CheckoutSession) -> Result<PaymentOutcome, Setback> {
+    let mut payment = payment_of(&context.stripe, session).await?;
+    if !is_ours(session) {
+        // Somebody else's session on the same Stripe account is never adopted.
+        payment.named_session = None;
+    }
+    let refunds = match &payment.payment_intent {
+        Some(payment_intent) if payment.is_paid => refunds_of(&context.stripe, payment_intent).await?,
+        _ => Vec::new(),
+    };
+    let outcome = record_payment(&context.pool, &payment, &refunds).await?;
+    if let PaymentOutcome::Quarantined(reason) = outcome {
+        metrics::counter!("freehunt_payments_quarantined_total").increment(1);
+        tracing::error!(session = session.id, reason, "a payment was set aside");
+    }
+    Ok(outcome)
+}
+
+pub(crate) fn is_ours(session: &CheckoutSession) -> bool {
+    session.metadata.get("type").is_some_and(|kind| kind == PAYMENT_TYPE)
+}
+
+/// A dispute as Stripe tells it now; its last words are four.
+pub fn dispute_of(dispute: &Dispute) -> DisputeFacts {
+    DisputeFacts {
+        id: dispute.id.clone(),
+        charge: dispute.charge.clone(),
+        status: dispute.status.clone(),
+        amount: Cents(dispute.amount_cents),
+        is_closed: matches!(dispute.status.as_str(), "won" | "lost" | "warning_closed" | "prevented"),
+        closed_by: None,
+    }
 }
 
 pub(crate) fn refund_of(refund: &Refund) -> ProviderRefund {

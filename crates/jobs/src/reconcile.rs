@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use freehunt_domain::payments::{
-    PaymentSession, SessionStatus, TransferIntent, TransferStatus,
+    PaymentSession, TransferIntent, TransferStatus,
     invariants::{InvariantViolation, check_invariants},
     queries::{
-        ledger::{sum_left, sum_refunded},
+        disputes::find_dispute,
+        ledger::sum_refunded,
         sessions::{DISMISSED, list_sessions_at_stripe},
         transfers::{list_transfer_postings, list_transfers},
     },
@@ -15,7 +16,7 @@ use freehunt_stripe::{CheckoutSession, PAYMENT_TYPE, PaymentStatus, Stripe, Stri
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use crate::provider::{CLOCK_DIFFERENCE, INTENT_KEY};
+use crate::provider::{CLOCK_DIFFERENCE, INTENT_KEY, dispute_of};
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -58,7 +59,7 @@ pub enum ReconcileError {
     Stripe(#[from] StripeError),
 }
 
-/// Compares every session, payment, refund and transfer: what is recorded here with what Stripe has, and what Stripe has
+/// Compares every session, payment, refund, transfer and dispute: what is recorded here with what Stripe has, and what Stripe has
 /// since the oldest record with what is recorded.
 pub async fn reconcile(stripe: &Stripe, connection: &mut PgConnection) -> Result<Report, ReconcileError> {
     let mut report = Report { violations: check_invariants(connection).await?, ..Report::default() };
@@ -68,7 +69,36 @@ pub async fn reconcile(stripe: &Stripe, connection: &mut PgConnection) -> Result
     };
     compare_sessions(&mut report, stripe, connection, &recorded, since).await?;
     compare_transfers(&mut report, stripe, connection, since).await?;
+    compare_disputes(&mut report, stripe, connection, &recorded, since).await?;
     Ok(report)
+}
+
+/// Disputes about our charges, and how they stand; an operator's word that Stripe contradicts is a difference.
+async fn compare_disputes(
+    report: &mut Report,
+    stripe: &Stripe,
+    connection: &mut PgConnection,
+    recorded: &[PaymentSession],
+    since: i64,
+) -> Result<(), ReconcileError> {
+    let charges: HashSet<&str> = recorded.iter().filter_map(|session| session.stripe_charge_id.as_deref()).collect();
+    for dispute in stripe.list_disputes_since(since).await? {
+        if !charges.contains(dispute.charge.as_str()) {
+            continue;
+        }
+        let at_stripe = dispute_of(&dispute);
+        match find_dispute(connection, &dispute.id).await? {
+            None => report.differ("dispute", &dispute.id, "none", &dispute.status),
+            Some(known) if (known.is_closed, known.is_won()) != (at_stripe.is_closed, at_stripe.is_won()) => {
+                report.differ("dispute", &dispute.id, known.status, &dispute.status);
+            }
+            Some(known) if known.amount != at_stripe.amount => {
+                report.differ("dispute amount", &dispute.id, known.amount.0, dispute.amount_cents);
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
 }
 
 async fn compare_sessions(
@@ -197,9 +227,6 @@ async fn compare_money(
     let recorded = sum_refunded(connection, session.id).await?;
     if recorded.0 != at_stripe {
         report.differ("refunds", payment_intent, recorded.0, at_stripe);
-    }
-    if session.status == SessionStatus::Refunded && sum_left(connection, session.id).await?.0 != 0 {
-        report.differ("refunded", payment_intent, "money is left", at_stripe);
     }
     Ok(())
 }

@@ -5,14 +5,17 @@ use chrono::DateTime;
 use freehunt_domain::{
     ids::RefundIntentId,
     payments::{
-        PaymentOutcome, ProviderPayment,
+        PaymentOutcome, ProviderPayment, ProviderRefund, ProviderRefundState,
         quarantine::{self, QuarantineError, SetAside},
     },
 };
 use freehunt_stripe::{CheckoutSession, SessionStatus, Stripe, StripeError};
 use sqlx::PgPool;
 
-use crate::{Setback, provider::payment_of};
+use crate::{
+    Setback,
+    provider::{payment_of, refunds_of},
+};
 
 /// Why a decision could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -33,18 +36,20 @@ pub enum DecisionError {
 pub struct Look {
     pub session: CheckoutSession,
     pub payment: ProviderPayment,
-    /// Cents that were refunded at Stripe, by whomever.
-    pub refunded_cents: i64,
+    /// What was refunded at Stripe, by whomever.
+    pub refunds: Vec<ProviderRefund>,
 }
 
 impl Look {
-    fn is_given_back(&self) -> bool {
-        self.payment.amount_total.is_some_and(|total| self.refunded_cents >= total.0)
+    /// Cents that went back.
+    pub fn refunded_cents(&self) -> i64 {
+        let counts = self.refunds.iter().filter(|refund| refund.state != ProviderRefundState::Failed);
+        counts.map(|refund| refund.amount.0).sum()
     }
 
     fn set_aside<'a>(&'a self, live_mode: bool, operator: &'a str) -> SetAside<'a> {
         let expires_at = DateTime::from_timestamp(self.session.expires_at, 0).unwrap_or_default();
-        SetAside { payment: &self.payment, expires_at, live_mode, operator }
+        SetAside { payment: &self.payment, refunds: &self.refunds, expires_at, live_mode, operator }
     }
 }
 
@@ -53,12 +58,10 @@ pub async fn look(stripe: &Stripe, stripe_session_id: &str) -> Result<Look, Deci
     let session = stripe.get_checkout_session(stripe_session_id).await?;
     let payment = payment_of(stripe, &session).await?;
     let refunds = match &payment.payment_intent {
-        Some(payment_intent) => stripe.list_refunds(payment_intent).await?,
+        Some(payment_intent) => refunds_of(stripe, payment_intent).await?,
         None => Vec::new(),
     };
-    let counts = refunds.iter().filter(|refund| !matches!(refund.status.as_str(), "failed" | "canceled"));
-    let refunded_cents = counts.map(|refund| refund.amount_cents).sum();
-    Ok(Look { session, payment, refunded_cents })
+    Ok(Look { session, payment, refunds })
 }
 
 /// Who decides, and on what.
@@ -73,8 +76,8 @@ pub struct Decision<'a> {
 /// The payment is the posting's after all.
 pub async fn adopt(pool: &PgPool, stripe: &Stripe, decision: Decision<'_>) -> Result<PaymentOutcome, DecisionError> {
     let look = look(stripe, decision.stripe_session_id).await?;
-    if look.refunded_cents > 0 {
-        return Err(DecisionError::AlreadyRefunded(look.refunded_cents));
+    if look.refunded_cents() > 0 {
+        return Err(DecisionError::AlreadyRefunded(look.refunded_cents()));
     }
     Ok(quarantine::adopt(pool, &look.set_aside(decision.live_mode, decision.operator)).await?)
 }
@@ -96,5 +99,5 @@ pub async fn dismiss(pool: &PgPool, stripe: &Stripe, decision: Decision<'_>) -> 
         stripe.expire_checkout_session(decision.stripe_session_id).await?;
     }
     let set_aside = look.set_aside(decision.live_mode, decision.operator);
-    Ok(quarantine::dismiss(pool, &set_aside, look.is_given_back()).await?)
+    Ok(quarantine::dismiss(pool, &set_aside).await?)
 }

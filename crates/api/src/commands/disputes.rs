@@ -1,11 +1,11 @@
 //! `disputes`: open ones, which freeze a posting's transfers, and their end when Stripe's event of it never came.
 
-use anyhow::ensure;
 use clap::{Args, Subcommand, ValueEnum};
-use freehunt_domain::payments::{close_dispute, queries::ledger::list_open_disputes};
+use freehunt_domain::payments::queries::disputes::list_open_disputes;
+use freehunt_jobs::disputes::{ClosedBy, close};
 use serde_json::json;
 
-use super::{connect, database_config, pool, print};
+use super::{connect, database_config, print, state};
 
 #[derive(Args)]
 pub struct DisputesArguments {
@@ -17,7 +17,8 @@ pub struct DisputesArguments {
 enum DisputesAction {
     /// Open disputes (the default)
     List,
-    /// Enter how a dispute ended, as Stripe's dashboard shows it; a won one frees the transfers
+    /// Enter how a dispute ended, as Stripe says or, when it knows no such dispute, as the outcome says. What was not
+    /// lost can be paid out and given back again
     Close {
         /// `dp_…` or `du_…`
         id: String,
@@ -37,10 +38,9 @@ enum Outcome {
 
 /// One JSON object a line.
 pub async fn run(arguments: DisputesArguments) -> anyhow::Result<()> {
-    let config = database_config()?;
     match arguments.action.unwrap_or(DisputesAction::List) {
         DisputesAction::List => {
-            let mut connection = connect(&config).await?;
+            let mut connection = connect(&database_config()?).await?;
             for dispute in list_open_disputes(&mut connection).await? {
                 let line = json!({
                     "id": dispute.id, "charge": dispute.charge, "status": dispute.status, "cents": dispute.amount.0,
@@ -50,9 +50,13 @@ pub async fn run(arguments: DisputesArguments) -> anyhow::Result<()> {
             Ok(())
         }
         DisputesAction::Close { id, outcome, operator } => {
-            let closed = close_dispute(&pool(&config), &id, outcome == Outcome::Won, &operator).await?;
-            ensure!(closed, "no dispute {id} is open");
-            print(&Ok(format!("dispute {id} is closed")))
+            let state = state()?;
+            let by = close(&state.pool, &state.stripe, &id, outcome == Outcome::Won, &operator).await?;
+            let whose = match by {
+                ClosedBy::Stripe => "as Stripe says",
+                ClosedBy::Operator => "by your word: Stripe knows no such dispute",
+            };
+            print(&Ok(format!("dispute {id} is closed, {whose}")))
         }
     }
 }

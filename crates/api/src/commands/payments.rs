@@ -24,7 +24,7 @@ enum PaymentsAction {
     },
     /// Take it for the posting's payment: it has to be over what the posting costs
     Adopt(OnSession),
-    /// Give all of it back
+    /// Give back what is left of it
     Refund(OnSession),
     /// Put it away: nothing was paid, or it went back by hand
     Dismiss(OnSession),
@@ -92,7 +92,7 @@ async fn explain(session: &str) -> anyhow::Result<()> {
             "paymentStatus": look.payment.payment_status,
             "subtotalCents": look.payment.amount_subtotal.map(|cents| cents.0),
             "totalCents": look.payment.amount_total.map(|cents| cents.0),
-            "refundedCents": look.refunded_cents,
+            "refundedCents": look.refunded_cents(),
             "currency": look.payment.currency,
             "livemode": look.payment.live_mode,
             "paymentIntent": look.payment.payment_intent,

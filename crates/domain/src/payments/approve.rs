@@ -7,11 +7,12 @@ use super::{
     model::{PaymentSession, SessionStatus, TransferIntent, TransferStatus},
     queries::{
         accounts::{find_account, find_payee},
-        ledger::{has_open_dispute, sum_refunded},
+        disputes::has_open_dispute,
         projects::{ProjectForPayment, lock_project_of_posting},
         sessions::{list_sessions, lock_session},
-        transfers::{NewTransfer, lock_transfer_of_checkpoint, sum_promised, upsert_transfer},
+        transfers::{NewTransfer, lock_transfer_of_checkpoint, sum_promised_gross, upsert_transfer},
     },
+    refunds::sum_free,
 };
 use crate::{
     audit::{self, AuditActor, AuditRecord},
@@ -153,7 +154,7 @@ async fn decide(
     Ok(upsert_transfer(connection, &transfer).await?)
 }
 
-/// The payment that published the posting, undisputed and not refunded.
+/// The payment that published the posting, undisputed and not refunded; a part of it may be lost.
 async fn paid_session(connection: &mut PgConnection, posting: JobPostingId) -> Result<PaymentSession, ApproveError> {
     if has_open_dispute(connection, posting).await? {
         return Err(ApproveError::Disputed);
@@ -167,16 +168,14 @@ async fn paid_session(connection: &mut PgConnection, posting: JobPostingId) -> R
     Err(if is_disputed { ApproveError::Disputed } else { ApproveError::NotPaid })
 }
 
-/// I2 and I10: before fees, no more than the price; after fees and refunds, no more than the charge.
+/// I2 and I10: before fees, no more than the price; after fees, no more than what is left of the charge.
 async fn check_sums(
     connection: &mut PgConnection,
     session: &PaymentSession,
     fees: TransferFees,
 ) -> Result<(), ApproveError> {
-    let promised = sum_promised(connection, session.id).await?;
-    let refunded = sum_refunded(connection, session.id).await?;
-    let charged = session.amount_total.unwrap_or_default();
-    let fits = promised.gross + fees.gross <= session.amount_subtotal && promised.net + refunded + fees.net <= charged;
+    let promised = sum_promised_gross(connection, session.id).await?;
+    let fits = promised + fees.gross <= session.amount_subtotal && fees.net <= sum_free(connection, session.id).await?;
     if fits { Ok(()) } else { Err(ApproveError::ExceedsPayment) }
 }
 

@@ -6,14 +6,13 @@ use sqlx::{PgConnection, PgPool};
 use super::{
     model::{PaymentSession, RefundReason, SessionStatus},
     queries::{
-        ledger::has_open_dispute,
+        disputes::has_open_dispute,
         sessions::{list_sessions, lock_session},
     },
-    refunds::{begin_refund, refundable},
+    refunds::{begin_refund, sum_free},
     sessions::release_sessions,
 };
 use crate::{
-    Cents,
     audit::{self, AuditActor, AuditRecord},
     ids::{JobId, JobPostingId, PaymentSessionId, RefundIntentId, UserId},
     job_postings::{
@@ -29,7 +28,7 @@ pub struct Cancellation {
     /// Whether the posting had been published, and so perhaps paid before this ledger existed.
     pub was_published: bool,
     /// Run the job, then read the intent.
-    pub refund: Option<(RefundIntentId, JobId, Cents)>,
+    pub refund: Option<(RefundIntentId, JobId)>,
     /// Jobs that end what could still be paid.
     pub expiring: Vec<JobId>,
 }
@@ -79,7 +78,7 @@ pub async fn cancel(
         action: "cancel",
         subject_id: Some(id.to_string()),
         client_address: None,
-        details: Some(json!({ "refundIntent": refund.map(|(intent, ..)| intent) })),
+        details: Some(json!({ "refundIntent": refund.map(|(intent, _)| intent) })),
     };
     audit::record(&mut transaction, &record).await?;
     transaction.commit().await?;
@@ -120,9 +119,9 @@ async fn check(connection: &mut PgConnection, posting: &JobPosting) -> Result<()
 async fn decide_refund(
     connection: &mut PgConnection,
     session: &PaymentSession,
-) -> Result<Option<(RefundIntentId, JobId, Cents)>, sqlx::Error> {
+) -> Result<Option<(RefundIntentId, JobId)>, sqlx::Error> {
     lock_session(connection, session.id).await?;
-    let amount = refundable(connection, session.id).await?;
+    let amount = sum_free(connection, session.id).await?;
     let Some(payment_intent) = session.stripe_payment_intent_id.as_deref().filter(|_| amount.0 > 0) else {
         return Ok(None);
     };
@@ -131,7 +130,7 @@ async fn decide_refund(
         return Ok(None);
     };
     let job = enqueue(connection, &Job::SendRefund { refund_intent_id: intent.id }).await?;
-    Ok(Some((intent.id, job, amount)))
+    Ok(Some((intent.id, job)))
 }
 
 async fn enqueue_expiry(connection: &mut PgConnection, session: PaymentSessionId) -> Result<JobId, sqlx::Error> {

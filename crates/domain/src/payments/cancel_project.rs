@@ -7,7 +7,8 @@ use sqlx::{PgConnection, PgPool};
 use super::{
     model::{RefundReason, SessionStatus, TransferStatus},
     queries::{
-        ledger::{has_open_dispute, sum_left},
+        disputes::has_open_dispute,
+        ledger::sum_left,
         projects::{find_posting_of_project, lock_project_of_posting, update_project_canceled},
         sessions::{list_sessions, lock_session},
         transfers::list_transfers,
@@ -88,7 +89,7 @@ pub async fn cancel_project(
     Ok(ProjectCancellation { job_posting_id: posting, checkpoints, refund, refund_cents })
 }
 
-/// What was charged and neither paid out nor given back, as booked: no transfer is on its way.
+/// What was charged and neither paid out, given back nor lost, as booked: no transfer is on its way.
 async fn decide_refund(
     connection: &mut PgConnection,
     posting: JobPostingId,

@@ -16,7 +16,8 @@ pub struct InvariantViolation {
 
 /// Each statement yields the subjects that break the invariant, as text.
 const STATEMENTS: &[(&str, &str)] = &[
-    // Transfers and refunds of a payment never exceed its charge, as booked and as promised.
+    // Transfers and refunds of a payment never exceed its charge, as booked, and as decided here: what was taken back of a
+    // transfer counts no more.
     (
         "I2",
         "SELECT payment_session_id::text FROM ledger_entry WHERE kind <> 'dispute' AND payment_session_id IS NOT NULL
@@ -25,11 +26,13 @@ const STATEMENTS: &[(&str, &str)] = &[
     (
         "I2",
         "SELECT s.id::text FROM payment_session s
-         WHERE s.amount_total_cents IS NOT NULL AND s.amount_total_cents <
-             (SELECT coalesce(sum(t.net_cents), 0) FROM transfer_intent t
-              WHERE t.payment_session_id = s.id AND t.status IN ('PENDING', 'SUCCEEDED'))
-           + (SELECT coalesce(sum(r.amount_cents), 0) FROM refund_intent r
-              WHERE r.payment_session_id = s.id AND r.status <> 'FAILED')",
+         WHERE s.amount_total_cents
+             < (SELECT coalesce(-sum(e.amount_cents), 0) FROM ledger_entry e
+                WHERE e.payment_session_id = s.id AND e.kind IN ('transfer', 'transfer_reversal'))
+             + (SELECT coalesce(sum(t.net_cents), 0) FROM transfer_intent t
+                WHERE t.payment_session_id = s.id AND t.status = 'PENDING')
+             + (SELECT coalesce(sum(r.amount_cents), 0) FROM refund_intent r
+                WHERE r.payment_session_id = s.id AND r.status <> 'FAILED' AND r.reason <> 'dashboard')",
     ),
     // A transfer that went out is booked once, with its amount.
     (
@@ -50,12 +53,19 @@ const STATEMENTS: &[(&str, &str)] = &[
          WHERE r.status IN ('SUCCEEDED', 'PENDING_AT_STRIPE')
            AND NOT EXISTS (SELECT FROM ledger_entry e WHERE e.kind = 'refund' AND e.reference = r.stripe_refund_id)",
     ),
+    // What is taken back of a transfer afterwards is an operator's to decide on.
     (
         "I4",
         "SELECT r.id::text FROM refund_intent r
-         WHERE r.status = 'SUCCEEDED'
-           AND (SELECT sum(e.amount_cents) FROM ledger_entry e
-                WHERE e.payment_session_id = r.payment_session_id AND e.kind <> 'dispute') <> 0",
+         CROSS JOIN LATERAL (SELECT coalesce(sum(e.amount_cents), 0) AS cents,
+                                    coalesce(sum(e.amount_cents) FILTER (WHERE e.kind = 'transfer_reversal'), 0) AS taken_back
+                             FROM ledger_entry e
+                             WHERE e.payment_session_id = r.payment_session_id
+                               AND NOT (e.kind = 'dispute'
+                                        AND EXISTS (SELECT FROM dispute d
+                                                    WHERE d.stripe_dispute_id = split_part(e.reference, ':', 1)
+                                                      AND d.closed_at IS NULL))) remaining
+         WHERE r.status = 'SUCCEEDED' AND remaining.cents > remaining.taken_back",
     ),
     // A published posting has a payment on record, or is one of the original's.
     (
@@ -135,7 +145,12 @@ const STATEMENTS: &[(&str, &str)] = &[
         r#"SELECT s.id::text FROM payment_session s JOIN "JobPosting" p ON p."id" = s.job_posting_id
            WHERE p."status" = 'CANCELED' AND s.paid_at IS NOT NULL
              AND NOT EXISTS (SELECT FROM refund_intent r WHERE r.payment_session_id = s.id)
-             AND NOT EXISTS (SELECT FROM dispute d WHERE d.stripe_charge_id = s.stripe_charge_id AND d.status = 'lost')"#,
+             AND (SELECT coalesce(sum(e.amount_cents), 0) FROM ledger_entry e
+                  WHERE e.payment_session_id = s.id
+                    AND NOT (e.kind = 'dispute'
+                             AND EXISTS (SELECT FROM dispute d
+                                         WHERE d.stripe_dispute_id = split_part(e.reference, ':', 1)
+                                           AND d.closed_at IS NULL))) > 0"#,
     ),
 ];
 

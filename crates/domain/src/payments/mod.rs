@@ -10,6 +10,7 @@ mod disputes;
 mod edit_checkpoint;
 pub mod events;
 pub mod invariants;
+pub mod keys;
 mod legacy;
 pub mod model;
 mod publish;
@@ -28,16 +29,17 @@ pub use disputes::{close_dispute, record_dispute};
 pub use edit_checkpoint::{CheckpointChanges, EditCheckpointError, edit_checkpoint};
 pub use legacy::{acceptance_allowed, allow_acceptance, is_paid};
 pub use model::{
-    PaymentSession, ProviderPayment, ProviderRefund, ProviderRefundState, RefundIntent, RefundReason, RefundStatus,
-    SessionStatus, TransferIntent, TransferStatus,
+    DisputeFacts, PaymentSession, ProviderPayment, ProviderRefund, ProviderRefundState, RefundIntent, RefundReason,
+    RefundStatus, SessionStatus, TransferIntent, TransferStatus,
 };
 pub use publish::{PublishError, publish};
-pub use queries::ledger::DisputeFacts;
 pub use record_payment::{PaymentOutcome, record_payment};
 pub use refunds::{
-    KEY_LIFETIME, RecordedRefunds, RefundStep, next_refund_step, record_refund_failed, record_refunds, retry_refund,
+    RecordedRefunds, RefundCall, RefundStep, begin_refund_call, next_refund_step, record_refund_failed, record_refunds,
+    retry_refund,
 };
 pub use submit::{SubmitError, submit_checkpoint};
 pub use transfers::{
-    TransferStep, next_transfer_step, record_transfer_failed, record_transfer_reversed, record_transfer_succeeded,
+    TransferCall, TransferStep, begin_transfer_call, next_transfer_step, record_transfer_failed,
+    record_transfer_reversed, record_transfer_succeeded,
 };

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::keys::KeyUse;
 use crate::{
     Cents,
     ids::{
@@ -114,6 +115,8 @@ pub struct TransferIntent {
     pub status: TransferStatus,
     pub key_number: i32,
     pub key_used_at: Option<DateTime<Utc>>,
+    pub key_sent_at: Option<DateTime<Utc>>,
+    pub key_spent: bool,
     pub stripe_transfer_id: Option<String>,
     pub failure_code: Option<String>,
     pub approved_by: UserId,
@@ -122,6 +125,10 @@ pub struct TransferIntent {
 impl TransferIntent {
     pub fn idempotency_key(&self) -> String {
         numbered_key(&format!("transfer:{}", self.checkpoint_id), self.key_number)
+    }
+
+    pub fn key_use(&self) -> KeyUse {
+        KeyUse { used_at: self.key_used_at, sent_at: self.key_sent_at, is_spent: self.key_spent }
     }
 }
 
@@ -173,6 +180,8 @@ pub struct RefundIntent {
     pub status: RefundStatus,
     pub key_number: i32,
     pub key_used_at: Option<DateTime<Utc>>,
+    pub key_sent_at: Option<DateTime<Utc>>,
+    pub key_spent: bool,
     pub stripe_refund_id: Option<String>,
     pub failure_code: Option<String>,
 }
@@ -180,6 +189,10 @@ pub struct RefundIntent {
 impl RefundIntent {
     pub fn idempotency_key(&self) -> String {
         numbered_key(&format!("refund:{}", self.stripe_payment_intent_id), self.key_number)
+    }
+
+    pub fn key_use(&self) -> KeyUse {
+        KeyUse { used_at: self.key_used_at, sent_at: self.key_sent_at, is_spent: self.key_spent }
     }
 }
 
@@ -267,6 +280,39 @@ impl ProviderRefundState {
         }
     }
 }
+
+/// A dispute, as Stripe or, for want of its word, an operator says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisputeFacts {
+    pub id: String,
+    pub charge: String,
+    pub status: String,
+    pub amount: Cents,
+    pub is_closed: bool,
+    /// The operator who said how it ended; `None` when Stripe did.
+    pub closed_by: Option<String>,
+}
+
+impl DisputeFacts {
+    /// Whether it ended without the money being taken; a closed inquiry counts as won.
+    pub fn is_won(&self) -> bool {
+        self.is_closed && self.status != LOST
+    }
+
+    pub fn is_lost(&self) -> bool {
+        self.is_closed && self.status == LOST
+    }
+
+    /// What is believed once this was told too: events come in any order, and what is closed stays closed. Stripe's
+    /// word on the end takes the place of an operator's, and never the other way round.
+    pub fn after(self, told: Self) -> Self {
+        let corrects = self.closed_by.is_some() && told.is_closed && told.closed_by.is_none();
+        if self.is_closed && !corrects { self } else { told }
+    }
+}
+
+/// Stripe's word for a dispute that took the money.
+pub const LOST: &str = "lost";
 
 #[cfg(test)]
 mod tests;

@@ -7,16 +7,19 @@ use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
-    model::{PaymentSession, ProviderPayment, RefundReason},
+    disputes::sum_lost,
+    model::{PaymentSession, ProviderPayment, ProviderRefund, RefundReason},
     queries::{
+        disputes::lock_charge,
         events::update_outcome_of_session,
+        ledger::sum_left,
         sessions::{
             AdoptedSession, find_session, find_session_of_stripe, insert_adopted_session, lock_session,
             update_dismissed, update_subtotal,
         },
     },
-    record_payment::{PaymentOutcome, book_charge, record_payment},
-    refunds::begin_refund,
+    record_payment::{PaymentOutcome, book_charge, paid_facts, record_in},
+    refunds::{begin_refund, enter_refunds, given_back},
 };
 use crate::{
     Cents,
@@ -32,6 +35,8 @@ pub use super::queries::sessions::{QuarantinedPayment, list_quarantined};
 #[derive(Clone, Debug)]
 pub struct SetAside<'a> {
     pub payment: &'a ProviderPayment,
+    /// What went back of it, by whomever.
+    pub refunds: &'a [ProviderRefund],
     /// The end of the session at Stripe.
     pub expires_at: DateTime<Utc>,
     pub live_mode: bool,
@@ -50,6 +55,10 @@ pub enum QuarantineError {
     NotSetAside,
     #[error("it is not the payment of this posting ({0}); give it back instead")]
     Contradiction(&'static str),
+    #[error("nothing is left to give back; put it away with `dismiss`")]
+    NothingLeft,
+    #[error("it is disputed: the bank decides first where the money goes")]
+    Disputed,
     #[error("it was paid in another currency or mode; give it back in Stripe's dashboard, then put it away")]
     Foreign,
     #[error(transparent)]
@@ -75,38 +84,51 @@ pub async fn adopt(pool: &PgPool, set_aside: &SetAside<'_>) -> Result<PaymentOut
         return Err(QuarantineError::Contradiction(reason));
     }
     conclude(&mut transaction, set_aside, Some(posting), "adopt_payment", "adopted by an operator").await?;
+    let outcome = record_in(&mut transaction, payment, set_aside.refunds).await?;
+    match outcome {
+        // Decided otherwise, with everything above undone.
+        PaymentOutcome::Quarantined(reason) => return Err(QuarantineError::Contradiction(reason)),
+        PaymentOutcome::NotPaid => return Err(QuarantineError::NotPaid),
+        PaymentOutcome::Unknown | PaymentOutcome::AlreadyRecorded => return Err(QuarantineError::NotSetAside),
+        PaymentOutcome::Published | PaymentOutcome::Refunding(_) | PaymentOutcome::GivenBack => {}
+    }
     transaction.commit().await?;
-    Ok(record_payment(pool, payment).await?)
+    Ok(outcome)
 }
 
-/// The payment goes back, all of it; a running server makes the refund.
+/// The payment goes back, what is left of it; a running server makes the refund.
 pub async fn give_back(pool: &PgPool, set_aside: &SetAside<'_>) -> Result<RefundIntentId, QuarantineError> {
     let payment = set_aside.payment;
-    let (Some(payment_intent), Some(charge), Some(total), true) =
-        (payment.payment_intent.as_deref(), payment.charge.as_deref(), payment.amount_total, payment.is_paid)
-    else {
-        return Err(QuarantineError::NotPaid);
-    };
+    let paid = paid_facts(payment).filter(|_| payment.is_paid).ok_or(QuarantineError::NotPaid)?;
     if payment.currency.as_deref() != Some("eur") || payment.live_mode != set_aside.live_mode {
         return Err(QuarantineError::Foreign);
     }
     let mut transaction = pool.begin().await?;
     let (posting, session) = open(&mut transaction, set_aside).await?;
-    book_charge(&mut transaction, &session, payment_intent, charge, total).await?;
+    lock_charge(&mut transaction, paid.charge).await?;
+    let (session, is_disputed) = book_charge(&mut transaction, &session, &paid).await?;
+    if is_disputed {
+        return Err(QuarantineError::Disputed);
+    }
+    enter_refunds(&mut transaction, None, &session, set_aside.refunds).await?;
+    let left = sum_left(&mut transaction, session.id).await?;
+    if left.0 <= 0 {
+        return Err(QuarantineError::NothingLeft);
+    }
     let reason = RefundReason::LatePayment;
-    let intent = begin_refund(&mut transaction, session.id, posting, payment_intent, total, reason).await?;
+    let intent = begin_refund(&mut transaction, session.id, posting, paid.payment_intent, left, reason).await?;
     let intent = intent.ok_or(QuarantineError::NotSetAside)?;
     conclude(&mut transaction, set_aside, Some(posting), "refund_payment", "given back by an operator").await?;
     transaction.commit().await?;
     Ok(intent.id)
 }
 
-/// Nothing was paid, or everything went back by hand: it is not shown any more, and the posting can be paid anew.
-pub async fn dismiss(pool: &PgPool, set_aside: &SetAside<'_>, is_given_back: bool) -> Result<(), QuarantineError> {
-    if set_aside.payment.is_paid && !is_given_back {
+/// Nothing was paid, or nothing of it is left: it is not shown any more, and the posting can be paid anew.
+pub async fn dismiss(pool: &PgPool, set_aside: &SetAside<'_>) -> Result<(), QuarantineError> {
+    let mut transaction = pool.begin().await?;
+    if !is_gone(&mut transaction, set_aside).await? {
         return Err(QuarantineError::IsPaid);
     }
-    let mut transaction = pool.begin().await?;
     let recorded = find_session_of_stripe(&mut transaction, &set_aside.payment.session_id).await?;
     let posting = match &recorded {
         Some(session) => {
@@ -122,6 +144,19 @@ pub async fn dismiss(pool: &PgPool, set_aside: &SetAside<'_>, is_given_back: boo
     conclude(&mut transaction, set_aside, posting, "dismiss_payment", "put away by an operator").await?;
     transaction.commit().await?;
     Ok(())
+}
+
+/// Whether the money never came, was refunded by hand, or was taken by the bank.
+async fn is_gone(connection: &mut PgConnection, set_aside: &SetAside<'_>) -> Result<bool, sqlx::Error> {
+    let payment = set_aside.payment;
+    if !payment.is_paid {
+        return Ok(true);
+    }
+    let lost = match &payment.charge {
+        Some(charge) => sum_lost(connection, charge).await?,
+        None => Cents(0),
+    };
+    Ok(payment.amount_total.is_some_and(|total| given_back(set_aside.refunds) + lost >= total))
 }
 
 fn named_posting(payment: &ProviderPayment) -> Option<JobPostingId> {

@@ -5,19 +5,19 @@ use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
-    disputes::book_dispute,
-    model::{PaymentSession, ProviderPayment, RefundReason, SessionStatus},
+    disputes::{claim, sum_lost},
+    model::{PaymentSession, ProviderPayment, ProviderRefund, RefundReason, SessionStatus},
     queries::{
-        ledger::{Entry, EntryKind, claim_disputes, insert_entry, lock_charge},
+        disputes::lock_charge,
+        ledger::{Entry, EntryKind, insert_entry, sum_left},
         sessions::{
             PaidFacts, find_session, find_session_of_stripe, list_sessions, lock_session, update_adopted, update_paid,
             update_quarantined, update_status,
         },
     },
-    refunds::begin_refund,
+    refunds::{begin_refund, enter_refunds, given_back},
 };
 use crate::{
-    Cents,
     audit::{self, AuditActor, AuditRecord},
     ids::PaymentSessionId,
     job_postings::{
@@ -38,6 +38,8 @@ pub enum PaymentOutcome {
     NotPaid,
     /// The money is recorded and goes back.
     Refunding(RefundReason),
+    /// The money is recorded, and went back before: nothing is published on it.
+    GivenBack,
     /// Not a session of ours.
     Unknown,
     /// It contradicts what was asked for: nothing is done until an operator has looked.
@@ -51,30 +53,45 @@ impl std::fmt::Display for PaymentOutcome {
             Self::AlreadyRecorded => formatter.write_str("recorded before"),
             Self::NotPaid => formatter.write_str("not paid"),
             Self::Refunding(reason) => write!(formatter, "refunding: {}", reason.name()),
+            Self::GivenBack => formatter.write_str("recorded: it was given back before"),
             Self::Unknown => formatter.write_str("ignored: unknown session"),
             Self::Quarantined(reason) => write!(formatter, "quarantined: {reason}"),
         }
     }
 }
 
-/// Applies a payment once, in whatever order and however often it is told.
-pub async fn record_payment(pool: &PgPool, payment: &ProviderPayment) -> Result<PaymentOutcome, sqlx::Error> {
+/// Applies a payment once, in whatever order and however often it is told. `refunds`: what Stripe says went back of it.
+pub async fn record_payment(
+    pool: &PgPool,
+    payment: &ProviderPayment,
+    refunds: &[ProviderRefund],
+) -> Result<PaymentOutcome, sqlx::Error> {
     let mut transaction = pool.begin().await?;
-    let Some(session) = find_recorded(&mut transaction, payment).await? else {
+    let outcome = record_in(&mut transaction, payment, refunds).await?;
+    transaction.commit().await?;
+    Ok(outcome)
+}
+
+/// As [`record_payment`], in the caller's transaction.
+pub(super) async fn record_in(
+    connection: &mut PgConnection,
+    payment: &ProviderPayment,
+    refunds: &[ProviderRefund],
+) -> Result<PaymentOutcome, sqlx::Error> {
+    let Some(session) = find_recorded(connection, payment).await? else {
         return Ok(if payment.named_session.is_some() {
             PaymentOutcome::Quarantined("no such session was asked for")
         } else {
             PaymentOutcome::Unknown
         });
     };
-    let posting = lock_job_posting(&mut transaction, session.job_posting_id).await?;
-    let Some(session) = lock_session(&mut transaction, session.id).await? else { return Ok(PaymentOutcome::Unknown) };
+    let posting = lock_job_posting(connection, session.job_posting_id).await?;
+    let Some(session) = lock_session(connection, session.id).await? else { return Ok(PaymentOutcome::Unknown) };
     if session.stripe_session_id.is_none() {
-        update_adopted(&mut transaction, session.id, &payment.session_id).await?;
+        update_adopted(connection, session.id, &payment.session_id).await?;
     }
-    let outcome = apply(&mut transaction, posting.as_ref(), &session, payment).await?;
-    audit(&mut transaction, &session, &outcome).await?;
-    transaction.commit().await?;
+    let outcome = apply(connection, posting.as_ref(), &session, payment, refunds).await?;
+    audit(connection, &session, &outcome).await?;
     Ok(outcome)
 }
 
@@ -97,83 +114,122 @@ async fn apply(
     posting: Option<&JobPosting>,
     session: &PaymentSession,
     payment: &ProviderPayment,
+    refunds: &[ProviderRefund],
 ) -> Result<PaymentOutcome, sqlx::Error> {
     if session.status.was_paid() {
+        // What went back since is entered with the payment.
+        enter_refunds(connection, posting, session, refunds).await?;
         return Ok(PaymentOutcome::AlreadyRecorded);
     }
-    let set_aside = match payment.contradiction(session) {
-        Some(reason) => Some(reason),
-        None if payment.is_paid => None,
-        None if payment.payment_status == "no_payment_required" => Some("nothing was to be paid"),
-        None => return Ok(PaymentOutcome::NotPaid),
-    };
-    if let Some(reason) = set_aside {
-        update_quarantined(connection, session.id, reason).await?;
-        return Ok(PaymentOutcome::Quarantined(reason));
+    if let Some(reason) = payment.contradiction(session) {
+        return set_aside(connection, session, reason).await;
     }
-    let (Some(payment_intent), Some(charge), Some(total)) =
-        (payment.payment_intent.as_deref(), payment.charge.as_deref(), payment.amount_total)
-    else {
-        return Ok(PaymentOutcome::NotPaid);
-    };
-    book_charge(connection, session, payment_intent, charge, total).await?;
-    let is_disputed = claim(connection, session, charge).await?;
-    let others = list_sessions(connection, session.job_posting_id).await?;
-    let other = |is: fn(SessionStatus) -> bool| others.iter().any(|other| other.id != session.id && is(other.status));
-    let status = posting.map(|posting| posting.status);
-    let is_the_payment = match status {
-        Some(JobPostingStatus::PendingPayment | JobPostingStatus::Draft | JobPostingStatus::Paid) => {
-            !other(SessionStatus::holds_money)
-        }
-        // Published without a payment on record, by the original server: this is the payment.
-        Some(JobPostingStatus::Published) => !other(SessionStatus::was_paid),
-        _ => false,
-    };
-    if is_the_payment {
+    if !payment.is_paid {
+        return match payment.payment_status.as_str() {
+            "no_payment_required" => set_aside(connection, session, "nothing was to be paid").await,
+            _ => Ok(PaymentOutcome::NotPaid),
+        };
+    }
+    let Some(paid) = paid_facts(payment) else { return Ok(PaymentOutcome::NotPaid) };
+    let publishes = is_the_payment(connection, posting, session).await?;
+    // A dispute that is told at this moment waits, or was told before and is found.
+    lock_charge(connection, paid.charge).await?;
+    if publishes && let Some(reason) = what_is_missing(connection, &paid, refunds).await? {
+        return set_aside(connection, session, reason).await;
+    }
+    let (session, is_disputed) = book_charge(connection, session, &paid).await?;
+    enter_refunds(connection, posting, &session, refunds).await?;
+    let left = sum_left(connection, session.id).await?;
+    if left.0 <= 0 {
+        return Ok(PaymentOutcome::GivenBack);
+    }
+    if publishes {
         update_published(connection, session.job_posting_id, &payment.session_id).await?;
-        expire_others(connection, session).await?;
+        expire_others(connection, &session).await?;
         if is_disputed {
             update_status(connection, session.id, SessionStatus::Disputed).await?;
         }
         return Ok(PaymentOutcome::Published);
     }
-    let is_double = status == Some(JobPostingStatus::Published);
+    let is_double = posting.is_some_and(|posting| posting.status == JobPostingStatus::Published);
     let reason = if is_double { RefundReason::DoublePayment } else { RefundReason::LatePayment };
-    begin_refund(connection, session.id, session.job_posting_id, payment_intent, total, reason).await?;
+    begin_refund(connection, session.id, session.job_posting_id, paid.payment_intent, left, reason).await?;
     Ok(PaymentOutcome::Refunding(reason))
 }
 
-/// The money came in: the row is paid, and the charge is in the books.
+async fn set_aside(
+    connection: &mut PgConnection,
+    session: &PaymentSession,
+    reason: &'static str,
+) -> Result<PaymentOutcome, sqlx::Error> {
+    update_quarantined(connection, session.id, reason).await?;
+    Ok(PaymentOutcome::Quarantined(reason))
+}
+
+pub(super) fn paid_facts(payment: &ProviderPayment) -> Option<PaidFacts<'_>> {
+    Some(PaidFacts {
+        payment_intent: payment.payment_intent.as_deref()?,
+        charge: payment.charge.as_deref()?,
+        amount_total: payment.amount_total?,
+    })
+}
+
+/// Whether the posting waits for a payment, or was published by the original without one on record.
+async fn is_the_payment(
+    connection: &mut PgConnection,
+    posting: Option<&JobPosting>,
+    session: &PaymentSession,
+) -> Result<bool, sqlx::Error> {
+    let Some(posting) = posting else { return Ok(false) };
+    let others = list_sessions(connection, posting.id).await?;
+    let other = |is: fn(SessionStatus) -> bool| others.iter().any(|other| other.id != session.id && is(other.status));
+    Ok(match posting.status {
+        JobPostingStatus::PendingPayment | JobPostingStatus::Draft | JobPostingStatus::Paid => {
+            !other(SessionStatus::holds_money)
+        }
+        JobPostingStatus::Published => !other(SessionStatus::was_paid),
+        JobPostingStatus::Canceled | JobPostingStatus::Expired | JobPostingStatus::Rejected => false,
+    })
+}
+
+/// Why the posting cannot be published on the payment although it was made: a part of it, or all in a dispute, is gone.
+/// One that went back whole is only recorded.
+async fn what_is_missing(
+    connection: &mut PgConnection,
+    paid: &PaidFacts<'_>,
+    refunds: &[ProviderRefund],
+) -> Result<Option<&'static str>, sqlx::Error> {
+    let given_back = given_back(refunds);
+    if given_back >= paid.amount_total {
+        return Ok(None);
+    }
+    if given_back.0 > 0 {
+        return Ok(Some("a part of it was refunded before"));
+    }
+    let is_lost = sum_lost(connection, paid.charge).await?.0 > 0;
+    Ok(is_lost.then_some("the bank took it back in a dispute"))
+}
+
+/// The money came in: the row is paid, and the charge is in the books with the disputes that were told before; whether
+/// the bank still decides on one. Needs the charge's lock.
 pub(super) async fn book_charge(
     connection: &mut PgConnection,
     session: &PaymentSession,
-    payment_intent: &str,
-    charge: &str,
-    total: Cents,
-) -> Result<(), sqlx::Error> {
-    // A dispute about it that is told at this moment waits, or was told before and is found.
-    lock_charge(connection, charge).await?;
-    let paid = PaidFacts { payment_intent, charge, amount_total: total };
-    update_paid(connection, session.id, &paid).await?;
+    paid: &PaidFacts<'_>,
+) -> Result<(PaymentSession, bool), sqlx::Error> {
+    update_paid(connection, session.id, paid).await?;
     let entry = Entry {
         kind: EntryKind::Charge,
-        reference: payment_intent,
+        reference: paid.payment_intent,
         job_posting_id: session.job_posting_id,
         payment_session_id: session.id,
         checkpoint_id: None,
-        amount: total,
+        amount: paid.amount_total,
     };
     insert_entry(connection, &entry).await?;
-    Ok(())
-}
-
-/// Takes over the disputes that were told before the payment; whether one of them is open or lost.
-async fn claim(connection: &mut PgConnection, session: &PaymentSession, charge: &str) -> Result<bool, sqlx::Error> {
-    let disputes = claim_disputes(connection, charge, session.job_posting_id).await?;
-    for dispute in &disputes {
-        book_dispute(connection, session, dispute).await?;
-    }
-    Ok(disputes.iter().any(|dispute| !dispute.is_won()))
+    let session = find_session(connection, session.id).await?.ok_or(sqlx::Error::RowNotFound)?;
+    let is_disputed = claim(connection, &session, paid.charge).await?;
+    Ok((session, is_disputed))
 }
 
 /// A payment of an older session arrived while a newer one was open: the newer one must not be paid too.
@@ -199,6 +255,7 @@ async fn audit(
     let action = match outcome {
         PaymentOutcome::Published => "publish",
         PaymentOutcome::Refunding(_) => "refund_payment",
+        PaymentOutcome::GivenBack => "record_payment",
         PaymentOutcome::Quarantined(_) => "quarantine_payment",
         PaymentOutcome::AlreadyRecorded | PaymentOutcome::NotPaid | PaymentOutcome::Unknown => return Ok(()),
     };

@@ -1,22 +1,30 @@
 //! Money goes back: at most one refund a payment, of what was neither transferred nor refunded (I4). Refunds made by
-//! hand at Stripe are booked like our own.
+//! hand at Stripe are booked like our own, and what is asked for is never more than they leave: Stripe itself would
+//! give back what was transferred before once more.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
+    disputes::settle_status,
+    keys::KeyState,
     model::{
         PaymentSession, ProviderRefund, ProviderRefundState, RefundIntent, RefundReason, RefundStatus, SessionStatus,
     },
     queries::{
-        ledger::{Entry, EntryKind, insert_entry, sum_left, sum_refunded},
+        disputes::is_money_held,
+        keys::find_now,
+        ledger::{Entry, EntryKind, insert_entry, sum_kept, sum_left},
         projects::lock_project_of_posting,
         refunds::{
-            NewRefund, find_refund, insert_refund, lock_refund, lock_refund_of_session, update_amount, update_failed,
-            update_key_used, update_made, update_pending_again,
+            NOTHING_LEFT, NewRefund, find_refund, insert_refund, lock_refund, lock_refund_of_session, update_amount,
+            update_failed, update_key_sent, update_made, update_next_key, update_pending_again,
         },
-        sessions::{find_session, find_session_of_payment_intent, lock_session, update_status},
-        transfers::sum_promised,
+        sessions::{find_session_of_payment_intent, list_sessions, lock_session, update_status},
+        transfers::sum_pending,
     },
 };
 use crate::{
@@ -59,34 +67,92 @@ pub async fn begin_refund(
 /// What is to be done about a decided refund.
 #[derive(Clone, Debug)]
 pub enum RefundStep {
-    /// Ask Stripe with the intent's key, which is noted as used. `look_up_first`: the key may be too old to be kept.
-    Ask { intent: RefundIntent, look_up_first: bool },
+    /// Enter what Stripe knows to be refunded, then see what [`begin_refund_call`] makes of it. `looked_at` is the
+    /// database's time before that look.
+    Ask { intent: RefundIntent, looked_at: DateTime<Utc> },
     /// It was made; ask how it stands.
     LookUp(RefundIntent),
     /// Nothing.
     Settled,
 }
 
-/// Stripe keeps keys for 24 hours; this leaves time for the call itself.
-pub const KEY_LIFETIME: chrono::TimeDelta = chrono::TimeDelta::hours(23);
-
-/// Reads the intent, and notes that its key goes out now.
-pub async fn next_refund_step(
-    pool: &PgPool,
-    id: RefundIntentId,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Result<RefundStep, sqlx::Error> {
+pub async fn next_refund_step(pool: &PgPool, id: RefundIntentId) -> Result<RefundStep, sqlx::Error> {
     let mut connection = pool.acquire().await?;
     let Some(intent) = find_refund(&mut connection, id).await? else { return Ok(RefundStep::Settled) };
-    match intent.status {
-        RefundStatus::Pending => {
-            let look_up_first = intent.key_used_at.is_some_and(|used| now - used > KEY_LIFETIME);
-            update_key_used(&mut connection, id).await?;
-            Ok(RefundStep::Ask { intent, look_up_first })
-        }
-        RefundStatus::PendingAtStripe => Ok(RefundStep::LookUp(intent)),
-        RefundStatus::Succeeded | RefundStatus::Failed => Ok(RefundStep::Settled),
+    Ok(match intent.status {
+        RefundStatus::Pending => RefundStep::Ask { intent, looked_at: find_now(&mut connection).await? },
+        RefundStatus::PendingAtStripe => RefundStep::LookUp(intent),
+        RefundStatus::Succeeded | RefundStatus::Failed => RefundStep::Settled,
+    })
+}
+
+/// Whether Stripe is asked now.
+#[derive(Clone, Debug)]
+pub enum RefundCall {
+    /// With the key and the amount of this intent; the key is noted as sent.
+    Send(RefundIntent),
+    /// What went out with an earlier key or amount may still be carried out for so long.
+    Resting(Duration),
+    /// The bank decides first where the money is.
+    Frozen,
+    /// Nothing is left to be asked for.
+    Settled,
+}
+
+/// Decides the call, after everything that Stripe knew to be refunded at `looked_at` was entered: over what is left,
+/// with a key that has never gone out with another amount.
+pub async fn begin_refund_call(
+    pool: &PgPool,
+    id: RefundIntentId,
+    looked_at: DateTime<Utc>,
+) -> Result<RefundCall, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let Some(intent) = lock_pending(&mut transaction, id).await? else { return Ok(RefundCall::Settled) };
+    if is_money_held(&mut transaction, intent.payment_session_id).await? {
+        return Ok(RefundCall::Frozen);
     }
+    let intent = match fit(&mut transaction, intent).await? {
+        Some(intent) => intent,
+        None => {
+            transaction.commit().await?;
+            return Ok(RefundCall::Settled);
+        }
+    };
+    match intent.key_use().state(looked_at) {
+        KeyState::Usable => {}
+        KeyState::Replaceable => update_next_key(&mut transaction, id, intent.key_number).await?,
+        KeyState::Resting(rest) => {
+            transaction.commit().await?;
+            return Ok(RefundCall::Resting(rest));
+        }
+    }
+    update_key_sent(&mut transaction, id).await?;
+    let intent = find_refund(&mut transaction, id).await?;
+    transaction.commit().await?;
+    Ok(intent.map_or(RefundCall::Settled, RefundCall::Send))
+}
+
+/// Posting, session, intent: the fixed order. `None` unless it is pending.
+async fn lock_pending(connection: &mut PgConnection, id: RefundIntentId) -> Result<Option<RefundIntent>, sqlx::Error> {
+    let Some(found) = find_refund(connection, id).await? else { return Ok(None) };
+    lock_job_posting(connection, found.job_posting_id).await?;
+    lock_session(connection, found.payment_session_id).await?;
+    Ok(lock_refund(connection, id).await?.filter(|intent| intent.status == RefundStatus::Pending))
+}
+
+/// What a pending refund asks for is what is left. `None` when that is nothing: then it has failed.
+async fn fit(connection: &mut PgConnection, intent: RefundIntent) -> Result<Option<RefundIntent>, sqlx::Error> {
+    let left = sum_left(connection, intent.payment_session_id).await?;
+    if left.0 <= 0 {
+        update_failed(connection, intent.id, NOTHING_LEFT).await?;
+        audit_refund(connection, &intent, "refund_failed", NOTHING_LEFT).await?;
+        return Ok(None);
+    }
+    if left == intent.amount {
+        return Ok(Some(intent));
+    }
+    update_amount(connection, intent.id, left).await?;
+    find_refund(connection, intent.id).await
 }
 
 /// What the books say after Stripe's refunds were entered.
@@ -112,22 +178,41 @@ pub async fn record_refunds(
     let posting = lock_job_posting(&mut transaction, found.job_posting_id).await?;
     lock_project_of_posting(&mut transaction, found.job_posting_id).await?;
     let Some(session) = lock_session(&mut transaction, found.id).await? else { return Ok(None) };
-    let intent = lock_refund_of_session(&mut transaction, session.id).await?;
-    for refund in refunds {
-        book(&mut transaction, &session, refund).await?;
-    }
-    let left = sum_left(&mut transaction, session.id).await?;
-    let mut recorded = RecordedRefunds { is_intent_made: false, has_failed: false, is_all_refunded: left.0 <= 0 };
-    match intent {
-        Some(intent) => settle_intent(&mut transaction, &intent, refunds, left, &mut recorded).await?,
-        None if left.0 <= 0 && !refunds.is_empty() => {
-            adopt_refund_by_hand(&mut transaction, posting.as_ref(), &session, refunds).await?;
-            recorded.is_intent_made = true;
-        }
-        None => {}
-    }
+    let recorded = enter_refunds(&mut transaction, posting.as_ref(), &session, refunds).await?;
     transaction.commit().await?;
     Ok(Some(recorded))
+}
+
+/// As [`record_refunds`], in a transaction that holds the posting's and the session's lock.
+pub(super) async fn enter_refunds(
+    connection: &mut PgConnection,
+    posting: Option<&JobPosting>,
+    session: &PaymentSession,
+    refunds: &[ProviderRefund],
+) -> Result<RecordedRefunds, sqlx::Error> {
+    let intent = lock_refund_of_session(connection, session.id).await?;
+    for refund in refunds {
+        book(connection, session, refund).await?;
+    }
+    let left = sum_left(connection, session.id).await?;
+    let mut recorded = RecordedRefunds { is_intent_made: false, has_failed: false, is_all_refunded: left.0 <= 0 };
+    match intent {
+        Some(intent) => settle_intent(connection, intent, refunds, left, &mut recorded).await?,
+        // What the bank took was not given back.
+        None if given_back(refunds).0 > 0 && sum_kept(connection, session.id).await?.0 <= 0 => {
+            adopt_refund_by_hand(connection, posting, session, refunds).await?;
+            recorded.is_intent_made = true;
+        }
+        None => {
+            settle_status(connection, session).await?;
+        }
+    }
+    Ok(recorded)
+}
+
+/// The sum of the refunds that have not failed.
+pub(super) fn given_back(refunds: &[ProviderRefund]) -> Cents {
+    refunds.iter().filter(|refund| refund.state != ProviderRefundState::Failed).map(|refund| refund.amount).sum()
 }
 
 /// Each refund takes its amount once; one that failed gives it back once.
@@ -152,10 +237,10 @@ async fn book(
     Ok(())
 }
 
-/// Our own refund is among them, or others made it unnecessary.
+/// Our own refund is among them, or others made it unnecessary, or leave less to be asked for.
 async fn settle_intent(
     connection: &mut PgConnection,
-    intent: &RefundIntent,
+    intent: RefundIntent,
     refunds: &[ProviderRefund],
     left: Cents,
     recorded: &mut RecordedRefunds,
@@ -167,9 +252,13 @@ async fn settle_intent(
     let ours = refunds.iter().find(|refund| is_ours(refund) && refund.state != ProviderRefundState::Failed);
     let failed = refunds.iter().find(is_ours);
     let by_hand = || refunds.iter().find(|refund| left.0 <= 0 && refund.state != ProviderRefundState::Failed);
-    if let Some(refund) = ours.or_else(by_hand) {
+    if let Some(refund) = ours {
         recorded.is_intent_made = true;
-        return record_made(connection, intent, refund, refund.state.intent_status()).await;
+        return record_made(connection, &intent, refund, refund.amount).await;
+    }
+    if let Some(refund) = by_hand() {
+        recorded.is_intent_made = true;
+        return record_made(connection, &intent, refund, given_back(refunds)).await;
     }
     // An intent that is pending again was repeated by an operator after this failure.
     if let Some(refund) = failed
@@ -179,7 +268,9 @@ async fn settle_intent(
         recorded.has_failed = true;
         update_failed(connection, intent.id, "refund_failed").await?;
         update_status(connection, intent.payment_session_id, SessionStatus::RefundPending).await?;
-        audit_refund(connection, intent, "refund_failed", &refund.id).await?;
+        audit_refund(connection, &intent, "refund_failed", &refund.id).await?;
+    } else if intent.status == RefundStatus::Pending {
+        fit(connection, intent).await?;
     }
     Ok(())
 }
@@ -188,11 +279,12 @@ async fn record_made(
     connection: &mut PgConnection,
     intent: &RefundIntent,
     refund: &ProviderRefund,
-    status: RefundStatus,
+    amount: Cents,
 ) -> Result<(), sqlx::Error> {
+    let status = refund.state.intent_status();
     let is_new = intent.status != status || intent.stripe_refund_id.as_deref() != Some(refund.id.as_str());
     // The time of the last look is kept in the row.
-    update_made(connection, intent.id, status, &refund.id).await?;
+    update_made(connection, intent.id, status, &refund.id, amount).await?;
     if !is_new {
         return Ok(());
     }
@@ -226,7 +318,7 @@ async fn adopt_refund_by_hand(
     let made: Vec<&ProviderRefund> =
         refunds.iter().filter(|refund| refund.state != ProviderRefundState::Failed).collect();
     let Some(newest) = made.first() else { return Ok(()) };
-    let amount = made.iter().map(|refund| refund.amount).sum();
+    let amount = given_back(refunds);
     let new = NewRefund {
         payment_session_id: session.id,
         job_posting_id: session.job_posting_id,
@@ -235,12 +327,14 @@ async fn adopt_refund_by_hand(
         reason: RefundReason::Dashboard,
     };
     if let Some(intent) = insert_refund(connection, &new).await? {
-        update_made(connection, intent.id, RefundStatus::Succeeded, &newest.id).await?;
+        update_made(connection, intent.id, RefundStatus::Succeeded, &newest.id, amount).await?;
         audit_refund(connection, &intent, "refund_by_hand", &newest.id).await?;
     }
     update_status(connection, session.id, SessionStatus::Refunded).await?;
     let Some(posting) = posting else { return Ok(()) };
-    let is_open = matches!(posting.status, JobPostingStatus::Published | JobPostingStatus::Paid);
+    let others = list_sessions(connection, posting.id).await?;
+    let is_paid_otherwise = others.iter().any(|other| other.id != session.id && other.status.holds_money());
+    let is_open = matches!(posting.status, JobPostingStatus::Published | JobPostingStatus::Paid) && !is_paid_otherwise;
     if is_open && !has_accepted_candidate(connection, posting.id).await? {
         update_canceled(connection, posting.id, Some(REFUNDED_BY_HAND)).await?;
         update_stripe_refund(connection, posting.id, &newest.id).await?;
@@ -250,25 +344,25 @@ async fn adopt_refund_by_hand(
     Ok(())
 }
 
-/// Stripe refused. When others refunded a part, what is left is asked for; when nothing is left, it is done.
+/// Stripe refused. When others refunded a part meanwhile, what is left is asked for once the key has rested.
 /// Returns whether another attempt makes sense.
 pub async fn record_refund_failed(pool: &PgPool, id: RefundIntentId, code: &str) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
-    let Some(found) = find_refund(&mut transaction, id).await? else { return Ok(false) };
-    lock_job_posting(&mut transaction, found.job_posting_id).await?;
-    lock_session(&mut transaction, found.payment_session_id).await?;
-    let Some(intent) = lock_refund(&mut transaction, id).await? else { return Ok(false) };
-    if intent.status != RefundStatus::Pending {
-        return Ok(false);
+    let Some(intent) = lock_pending(&mut transaction, id).await? else { return Ok(false) };
+    if intent.key_spent {
+        // It was over an amount that is asked for no more.
+        return Ok(true);
     }
-    let left = sum_left(&mut transaction, intent.payment_session_id).await?;
-    let try_again = left.0 > 0 && left < intent.amount;
-    if try_again {
-        update_amount(&mut transaction, id, left).await?;
-    } else {
-        update_failed(&mut transaction, id, code).await?;
-        audit_refund(&mut transaction, &intent, "refund_failed", code).await?;
-    }
+    let asked = intent.amount;
+    let try_again = match fit(&mut transaction, intent.clone()).await? {
+        Some(now) if now.amount != asked => true,
+        Some(_) => {
+            update_failed(&mut transaction, id, code).await?;
+            audit_refund(&mut transaction, &intent, "refund_failed", code).await?;
+            false
+        }
+        None => false,
+    };
     transaction.commit().await?;
     Ok(try_again)
 }
@@ -285,9 +379,7 @@ pub async fn retry_refund(pool: &PgPool, id: RefundIntentId, operator: &str) -> 
     if left.0 <= 0 || !update_pending_again(&mut transaction, id).await? {
         return Ok(false);
     }
-    if left < found.amount {
-        update_amount(&mut transaction, id, left).await?;
-    }
+    update_amount(&mut transaction, id, left).await?;
     enqueue(&mut transaction, &Job::SendRefund { refund_intent_id: id }).await?;
     let record = AuditRecord {
         actor: AuditActor::Operator,
@@ -302,12 +394,10 @@ pub async fn retry_refund(pool: &PgPool, id: RefundIntentId, operator: &str) -> 
     Ok(true)
 }
 
-/// What a refund of the whole payment would give back now: charged minus promised and refunded.
-pub async fn refundable(connection: &mut PgConnection, session: PaymentSessionId) -> Result<Cents, sqlx::Error> {
-    let total = find_session(connection, session).await?.and_then(|session| session.amount_total).unwrap_or_default();
-    let promised = sum_promised(connection, session).await?;
-    let refunded = sum_refunded(connection, session).await?;
-    Ok(total - promised.net - refunded)
+/// What can still be promised out of a payment: what is left, minus the transfers that are on their way.
+pub(super) async fn sum_free(connection: &mut PgConnection, session: PaymentSessionId) -> Result<Cents, sqlx::Error> {
+    let left = sum_left(connection, session).await?;
+    Ok(left - sum_pending(connection, session).await?)
 }
 
 async fn audit_refund(

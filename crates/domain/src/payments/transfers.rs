@@ -1,22 +1,28 @@
 //! A checkpoint's payment went out, was refused, or was taken back. The checkpoint and, with the last one, the
 //! project move in the same transaction (I3, I8, I9).
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
+    disputes::settle_status,
+    keys::KeyState,
     model::{SessionStatus, TransferIntent, TransferStatus},
     queries::{
-        ledger::{Entry, EntryKind, has_open_dispute, insert_entry, sum_refunded, sum_reversed},
+        disputes::has_open_dispute,
+        keys::find_now,
+        ledger::{Entry, EntryKind, insert_entry, sum_reversed},
         projects::{lock_project_of_posting, update_completed_if_done},
         sessions::lock_session,
         transfers::{
-            find_transfer, find_transfer_of_stripe, lock_transfer, sum_promised, update_failed, update_key_used,
+            find_transfer, find_transfer_of_stripe, lock_transfer, update_failed, update_key_sent, update_next_key,
             update_reversed, update_succeeded,
         },
     },
-    refunds::KEY_LIFETIME,
+    refunds::sum_free,
 };
 use crate::{
     Cents, Timestamp,
@@ -32,52 +38,73 @@ use crate::{
 /// What is to be done about an approved checkpoint.
 #[derive(Clone, Debug)]
 pub enum TransferStep {
-    /// Ask Stripe with the intent's key, which is noted as used. `look_up_first`: the key may be too old to be kept.
-    Ask { intent: Box<TransferIntent>, look_up_first: bool },
-    /// A dispute about the money is open: later.
-    Frozen,
-    /// The payment was refunded or lost since the approval: nothing may be sent any more. `may_be_sent`: the key went
-    /// out before, so Stripe may have made the transfer.
-    Gone { intent: Box<TransferIntent>, may_be_sent: bool },
+    /// See whether Stripe has made it; when it has not, see what [`begin_transfer_call`] makes of it. `looked_at` is the
+    /// database's time before that look.
+    Ask { intent: Box<TransferIntent>, looked_at: DateTime<Utc> },
     /// Nothing.
     Settled,
 }
 
-/// Reads the intent, and notes that its key goes out now.
-pub async fn next_transfer_step(
-    pool: &PgPool,
-    id: TransferIntentId,
-    now: DateTime<Utc>,
-) -> Result<TransferStep, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
-    let Some(found) = find_transfer(&mut transaction, id).await? else { return Ok(TransferStep::Settled) };
-    // The posting's lock keeps a dispute from slipping in between the look and the key.
-    lock_job_posting(&mut transaction, found.job_posting_id).await?;
-    let Some(intent) = lock_transfer(&mut transaction, id).await? else { return Ok(TransferStep::Settled) };
-    if intent.status != TransferStatus::Pending {
+pub async fn next_transfer_step(pool: &PgPool, id: TransferIntentId) -> Result<TransferStep, sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    let intent = find_transfer(&mut connection, id).await?;
+    let Some(intent) = intent.filter(|intent| intent.status == TransferStatus::Pending) else {
         return Ok(TransferStep::Settled);
-    }
-    if has_open_dispute(&mut transaction, intent.job_posting_id).await? {
-        return Ok(TransferStep::Frozen);
-    }
-    if !is_covered(&mut transaction, &intent).await? {
-        let may_be_sent = intent.key_used_at.is_some() || intent.key_number > 1;
-        return Ok(TransferStep::Gone { intent: Box::new(intent), may_be_sent });
-    }
-    let look_up_first = intent.key_used_at.is_some_and(|used| now - used > KEY_LIFETIME);
-    update_key_used(&mut transaction, id).await?;
-    transaction.commit().await?;
-    Ok(TransferStep::Ask { intent: Box::new(intent), look_up_first })
+    };
+    Ok(TransferStep::Ask { intent: Box::new(intent), looked_at: find_now(&mut connection).await? })
 }
 
-/// Whether the payment still holds what was promised of it: paid, not lost in a dispute, and not refunded by hand (I2).
+/// Whether Stripe is asked now.
+#[derive(Clone, Debug)]
+pub enum TransferCall {
+    /// With this intent's key, which is noted as sent.
+    Send(Box<TransferIntent>),
+    /// What went out with the key may still be carried out for so long.
+    Resting(Duration),
+    /// A dispute about the money is open: later.
+    Frozen,
+    /// The payment was refunded or lost since the approval, and Stripe has made nothing of it: nothing may be sent.
+    Gone,
+    /// Nothing.
+    Settled,
+}
+
+/// Decides the call, after Stripe was seen to have made nothing at `looked_at`.
+pub async fn begin_transfer_call(
+    pool: &PgPool,
+    id: TransferIntentId,
+    looked_at: DateTime<Utc>,
+) -> Result<TransferCall, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let Some(found) = find_transfer(&mut transaction, id).await? else { return Ok(TransferCall::Settled) };
+    // The posting's lock keeps a dispute from slipping in between the look and the key.
+    lock_job_posting(&mut transaction, found.job_posting_id).await?;
+    let Some(intent) = lock_transfer(&mut transaction, id).await? else { return Ok(TransferCall::Settled) };
+    if intent.status != TransferStatus::Pending {
+        return Ok(TransferCall::Settled);
+    }
+    if has_open_dispute(&mut transaction, intent.job_posting_id).await? {
+        return Ok(TransferCall::Frozen);
+    }
+    if !is_covered(&mut transaction, &intent).await? {
+        return Ok(intent.key_use().rest(looked_at).map_or(TransferCall::Gone, TransferCall::Resting));
+    }
+    match intent.key_use().state(looked_at) {
+        KeyState::Usable => {}
+        KeyState::Replaceable => update_next_key(&mut transaction, id, intent.key_number).await?,
+        KeyState::Resting(rest) => return Ok(TransferCall::Resting(rest)),
+    }
+    update_key_sent(&mut transaction, id).await?;
+    let intent = find_transfer(&mut transaction, id).await?;
+    transaction.commit().await?;
+    Ok(intent.map_or(TransferCall::Settled, |intent| TransferCall::Send(Box::new(intent))))
+}
+
+/// Whether the payment still holds what was promised of it, this transfer among it: paid, and not refunded by hand or
+/// lost in a dispute meanwhile (I2).
 async fn is_covered(connection: &mut PgConnection, intent: &TransferIntent) -> Result<bool, sqlx::Error> {
     let Some(session) = lock_session(&mut *connection, intent.payment_session_id).await? else { return Ok(false) };
-    // What is promised counts this intent too.
-    let promised = sum_promised(&mut *connection, session.id).await?;
-    let refunded = sum_refunded(connection, session.id).await?;
-    Ok(session.status == SessionStatus::Paid
-        && promised.net + refunded <= session.amount_total.unwrap_or(session.amount_subtotal))
+    Ok(session.status == SessionStatus::Paid && sum_free(connection, session.id).await?.0 >= 0)
 }
 
 /// Stripe made the transfer. A second telling of the same one changes nothing.
@@ -148,6 +175,10 @@ pub async fn record_transfer_reversed(
     }
     if reversed_so_far >= intent.net && intent.status == TransferStatus::Succeeded {
         update_reversed(&mut transaction, intent.id).await?;
+    }
+    // What came back may be all that is left of a payment that a dispute had used up.
+    if let Some(session) = lock_session(&mut transaction, intent.payment_session_id).await? {
+        settle_status(&mut transaction, &session).await?;
     }
     transaction.commit().await?;
     Ok(true)

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use freehunt_domain::{
     ids::PaymentSessionId,
     payments::{
-        KEY_LIFETIME, PaymentSession,
+        PaymentSession,
+        keys::KEY_LIFETIME,
         queries::sessions::update_next_key,
         sessions::{begin_creation, record_checkout_created, record_checkout_ended},
     },

@@ -2,10 +2,10 @@
 
 use freehunt_domain::{
     ids::PaymentSessionId,
-    payments::{SessionStatus, queries::sessions::find_session, record_payment, sessions::record_checkout_ended},
+    payments::{SessionStatus, queries::sessions::find_session, sessions::record_checkout_ended},
 };
 
-use crate::{JobContext, Setback, provider::payment_of};
+use crate::{JobContext, Setback, provider::record_session};
 
 pub async fn run(context: &JobContext, id: PaymentSessionId) -> Result<(), Setback> {
     let session = {
@@ -22,8 +22,7 @@ pub async fn run(context: &JobContext, id: PaymentSessionId) -> Result<(), Setba
         }
         Err(error) if error.is_session_complete() => {
             let complete = context.stripe.get_checkout_session(&stripe_id).await?;
-            let payment = payment_of(&context.stripe, &complete).await?;
-            let outcome = record_payment(&context.pool, &payment).await?;
+            let outcome = record_session(context, &complete).await?;
             tracing::info!(posting = %session.job_posting_id, %outcome, "a session was paid before it could be ended");
             Ok(())
         }

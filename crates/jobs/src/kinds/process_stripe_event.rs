@@ -4,7 +4,7 @@
 use freehunt_domain::{
     Cents,
     payments::{
-        DisputeFacts, PaymentOutcome, ProviderRefund, TransferIntent,
+        DisputeFacts, PaymentOutcome, TransferIntent,
         accounts::{AccountState, record_account_state},
         queries::{
             events::{find_event, update_processed},
@@ -12,17 +12,17 @@ use freehunt_domain::{
             sessions::{find_session_of_charge, find_session_of_payment_intent},
             transfers::{find_transfer, find_transfer_of_stripe},
         },
-        record_dispute, record_payment, record_refunds,
+        record_dispute, record_refunds,
         sessions::record_checkout_expired,
     },
 };
-use freehunt_stripe::{CheckoutSession, PAYMENT_TYPE, PaymentStatus, Transfer};
+use freehunt_stripe::{CheckoutSession, PaymentStatus, Transfer};
 use serde_json::Value;
 
 use super::send_transfer;
 use crate::{
     JobContext, Setback,
-    provider::{INTENT_KEY, account_state, named, payment_of, refund_of},
+    provider::{INTENT_KEY, account_state, dispute_of, is_ours, named, record_session, refunds_of},
 };
 
 pub async fn run(context: &JobContext, id: &str) -> Result<(), Setback> {
@@ -67,34 +67,14 @@ async fn completed(context: &JobContext, object: &Value) -> Result<String, Setba
             Err(error) => return Err(error.into()),
         }
     };
-    let mut payment = payment_of(&context.stripe, &session).await?;
-    if !is_ours(&session) {
-        // Somebody else's session on the same Stripe account is never adopted.
-        payment.named_session = None;
-    }
-    let outcome = record_payment(&context.pool, &payment).await?;
-    match outcome {
-        PaymentOutcome::Quarantined(reason) => {
-            metrics::counter!("freehunt_payments_quarantined_total").increment(1);
-            tracing::error!(session = session.id, reason, "a payment was set aside");
-        }
-        // Refunds that were told before the payment was known are in no row yet.
-        PaymentOutcome::Published | PaymentOutcome::Refunding(_) | PaymentOutcome::AlreadyRecorded => {
-            enter_refunds(context, payment.payment_intent.as_deref()).await?;
-        }
-        // A page that the original opened before the switch, or one whose record is gone: somebody paid for nothing.
-        PaymentOutcome::Unknown if is_ours(&session) && session.payment_status == PaymentStatus::Paid => {
-            metrics::counter!("freehunt_payments_quarantined_total").increment(1);
-            tracing::error!(session = session.id, "a payment for a posting has no recorded session");
-            return Ok("quarantined: no recorded session".to_owned());
-        }
-        PaymentOutcome::Unknown | PaymentOutcome::NotPaid => {}
+    let outcome = record_session(context, &session).await?;
+    // A page that the original opened before the switch, or one whose record is gone: somebody paid for nothing.
+    if outcome == PaymentOutcome::Unknown && is_ours(&session) && session.payment_status == PaymentStatus::Paid {
+        metrics::counter!("freehunt_payments_quarantined_total").increment(1);
+        tracing::error!(session = session.id, "a payment for a posting has no recorded session");
+        return Ok("quarantined: no recorded session".to_owned());
     }
     Ok(outcome.to_string())
-}
-
-fn is_ours(session: &CheckoutSession) -> bool {
-    session.metadata.get("type").is_some_and(|kind| kind == PAYMENT_TYPE)
 }
 
 /// Whether the event's object tells everything that decides.
@@ -148,12 +128,7 @@ async fn refund_changed(context: &JobContext, object: &Value) -> Result<String, 
 
 async fn enter_refunds(context: &JobContext, payment_intent: Option<&str>) -> Result<String, Setback> {
     let Some(payment_intent) = payment_intent else { return Ok("ignored: unknown payment".to_owned()) };
-    let refunds = match context.stripe.list_refunds(payment_intent).await {
-        Ok(refunds) => refunds,
-        Err(error) if error.is_missing() => return Ok("ignored: Stripe does not know the payment".to_owned()),
-        Err(error) => return Err(error.into()),
-    };
-    let refunds: Vec<ProviderRefund> = refunds.iter().map(refund_of).collect();
+    let refunds = refunds_of(&context.stripe, payment_intent).await?;
     Ok(match record_refunds(&context.pool, payment_intent, &refunds).await? {
         None => "ignored: unknown payment",
         Some(recorded) if recorded.has_failed => {
@@ -167,20 +142,39 @@ async fn enter_refunds(context: &JobContext, payment_intent: Option<&str>) -> Re
 
 async fn disputed(context: &JobContext, object: &Value, is_closed: bool) -> Result<String, Setback> {
     let Some(id) = text(object, "id") else { return Ok(partial("dispute")) };
-    let Some(charge) = disputed_charge(context, object).await? else {
-        // Not to be lost: an operator sees the job, and what is disputed, in the dashboard.
-        return Err(Setback::Broken(anyhow::anyhow!("the dispute {id} does not say what is disputed")));
+    let dispute = match told_dispute(context, id, object, is_closed).await? {
+        Some(dispute) => dispute,
+        // Of another version, or partial: Stripe is asked for all of it.
+        None => match context.stripe.get_dispute(id).await {
+            Ok(dispute) => dispute_of(&dispute),
+            Err(error) if error.is_missing() => {
+                // Not to be lost: an operator sees the job, and what is disputed, in the dashboard.
+                return Err(Setback::Broken(anyhow::anyhow!("the dispute {id} does not say what is disputed")));
+            }
+            Err(error) => return Err(error.into()),
+        },
     };
-    let dispute = DisputeFacts {
-        id: id.to_owned(),
-        charge,
-        status: text(object, "status").unwrap_or(if is_closed { "lost" } else { "needs_response" }).to_owned(),
-        amount: Cents(object.get("amount").and_then(Value::as_i64).unwrap_or_default()),
-        is_closed,
+    let is_known = record_dispute(&context.pool, &dispute).await?;
+    tracing::error!(dispute = id, status = dispute.status, is_known, "a payment is disputed");
+    Ok(if is_known { "dispute recorded" } else { "dispute kept: unknown charge" }.to_owned())
+}
+
+/// The dispute as the event tells it, when it tells enough.
+async fn told_dispute(
+    context: &JobContext,
+    id: &str,
+    object: &Value,
+    is_closed: bool,
+) -> Result<Option<DisputeFacts>, sqlx::Error> {
+    let charge = disputed_charge(context, object).await?;
+    let amount = object.get("amount").and_then(Value::as_i64);
+    let status = match text(object, "status") {
+        None if is_closed => None,
+        told => Some(told.unwrap_or("needs_response")),
     };
-    let is_ours = record_dispute(&context.pool, &dispute).await?;
-    tracing::error!(dispute = id, status = dispute.status, is_ours, "a payment is disputed");
-    Ok(if is_ours { "dispute recorded" } else { "dispute kept: unknown charge" }.to_owned())
+    let (Some(charge), Some(amount), Some(status)) = (charge, amount, status) else { return Ok(None) };
+    let (id, status, amount) = (id.to_owned(), status.to_owned(), Cents(amount));
+    Ok(Some(DisputeFacts { id, charge, status, amount, is_closed, closed_by: None }))
 }
 
 /// The disputed charge, told itself or by its payment.

@@ -3,16 +3,15 @@
 use freehunt_domain::{
     ids::PaymentSessionId,
     payments::{
-        PaymentOutcome, SessionStatus,
+        SessionStatus,
         queries::sessions::{find_session, update_looked_at},
-        record_payment,
         sessions::record_checkout_ended,
     },
 };
 use freehunt_stripe::SessionStatus as StripeStatus;
 
 use super::create_checkout;
-use crate::{JobContext, Setback, provider::payment_of};
+use crate::{JobContext, Setback, provider::record_session};
 
 pub async fn run(context: &JobContext, id: PaymentSessionId) -> Result<(), Setback> {
     let session = {
@@ -29,11 +28,7 @@ pub async fn run(context: &JobContext, id: PaymentSessionId) -> Result<(), Setba
     let known = context.stripe.get_checkout_session(&stripe_id).await?;
     match known.status {
         StripeStatus::Complete => {
-            let payment = payment_of(&context.stripe, &known).await?;
-            let outcome = record_payment(&context.pool, &payment).await?;
-            if let PaymentOutcome::Quarantined(reason) = outcome {
-                tracing::error!(posting = %session.job_posting_id, reason, "a payment was set aside");
-            }
+            record_session(context, &known).await?;
         }
         StripeStatus::Expired => {
             record_checkout_ended(&context.pool, id, None).await?;

@@ -1,36 +1,45 @@
 //! Gives a payment back, once, or learns that it was given back by hand.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use freehunt_domain::{
     ids::RefundIntentId,
     payments::{
-        ProviderRefund, ProviderRefundState, RecordedRefunds, RefundIntent, RefundStep, next_refund_step,
-        queries::refunds::update_next_key, record_refund_failed, record_refunds,
+        ProviderRefund, ProviderRefundState, RecordedRefunds, RefundCall, RefundIntent, RefundStep, begin_refund_call,
+        next_refund_step, queries::refunds::update_key_spent, record_refund_failed, record_refunds,
     },
 };
 use freehunt_stripe::{RefundRequest, StripeError};
 
 use crate::{
     JobContext, Setback,
-    provider::{QUARANTINE, REFUND_KEY, refund_of},
+    provider::{REFUND_KEY, refund_of},
 };
+
+/// How long a payment that the bank holds waits for another look.
+const FROZEN: Duration = Duration::from_secs(600);
 
 pub async fn run(context: &JobContext, id: RefundIntentId) -> Result<(), Setback> {
     loop {
-        match next_refund_step(&context.pool, id, context.clock.now()).await? {
+        let (intent, looked_at) = match next_refund_step(&context.pool, id).await? {
             RefundStep::Settled => return Ok(()),
             RefundStep::LookUp(intent) => {
                 enter_all(context, &intent).await?;
                 return Ok(());
             }
-            RefundStep::Ask { intent, look_up_first: true } => {
-                if enter_all(context, &intent).await?.is_intent_made {
-                    return Ok(());
-                }
-                next_key(context, &intent).await?;
+            RefundStep::Ask { intent, looked_at } => (intent, looked_at),
+        };
+        // Nothing is asked for that others gave back, or that was asked for before.
+        if enter_all(context, &intent).await?.is_intent_made {
+            return Ok(());
+        }
+        match begin_refund_call(&context.pool, id, looked_at).await? {
+            RefundCall::Settled => return Ok(()),
+            RefundCall::Frozen => return Err(Setback::NotYet { why: "the bank holds the payment", after: FROZEN }),
+            RefundCall::Resting(after) => {
+                return Err(Setback::NotYet { why: "an earlier request may still be carried out", after });
             }
-            RefundStep::Ask { intent, look_up_first: false } => {
+            RefundCall::Send(intent) => {
                 if send(context, &intent).await? {
                     return Ok(());
                 }
@@ -41,10 +50,6 @@ pub async fn run(context: &JobContext, id: RefundIntentId) -> Result<(), Setback
 
 /// `false` when what is left is to be asked for again.
 async fn send(context: &JobContext, intent: &RefundIntent) -> Result<bool, Setback> {
-    // A later key never goes out without a look at what the earlier ones made: a part could be given back twice.
-    if intent.key_number > 1 && enter_all(context, intent).await?.is_intent_made {
-        return Ok(true);
-    }
     let request = RefundRequest {
         payment_intent: intent.stripe_payment_intent_id.clone(),
         amount_cents: Some(intent.amount.0),
@@ -63,11 +68,9 @@ async fn send(context: &JobContext, intent: &RefundIntent) -> Result<bool, Setba
             }
             Ok(true)
         }
-        Err(error) if error.may_be_stored() || error.is_idempotency_mismatch() => look_up(context, intent, error).await,
-        // A stored answer that may change with the balance: later, with another key.
-        Err(error) if error.is_insufficient_balance() => {
-            next_key(context, intent).await?;
-            Err(Setback::Unavailable(error.to_string()))
+        // The key goes on answering so for a day.
+        Err(error) if error.may_be_stored() || error.is_idempotency_mismatch() || error.is_insufficient_balance() => {
+            spend_key(context, intent, error).await
         }
         Err(error) if error.is_final() => {
             // Perhaps somebody refunded (a part of) it by hand.
@@ -86,13 +89,14 @@ async fn fail(context: &JobContext, intent: &RefundIntent, code: &str) -> Result
     Ok(!try_again)
 }
 
-/// The key may answer this failure for a day: what it made is adopted, and only if it made nothing another key follows.
-async fn look_up(context: &JobContext, intent: &RefundIntent, error: StripeError) -> Result<bool, Setback> {
+/// What the key made all the same is adopted; if it made nothing, another key follows in time.
+async fn spend_key(context: &JobContext, intent: &RefundIntent, error: StripeError) -> Result<bool, Setback> {
+    {
+        let mut connection = context.pool.acquire().await?;
+        update_key_spent(&mut connection, intent.id, intent.key_number).await?;
+    }
     if enter_all(context, intent).await?.is_intent_made {
         return Ok(true);
-    }
-    if intent.key_used_at.is_some_and(|used| context.clock.now() - used > QUARANTINE) {
-        next_key(context, intent).await?;
     }
     Err(Setback::Unavailable(error.to_string()))
 }
@@ -111,10 +115,4 @@ async fn enter(
 ) -> Result<RecordedRefunds, Setback> {
     let recorded = record_refunds(&context.pool, &intent.stripe_payment_intent_id, refunds).await?;
     recorded.ok_or_else(|| Setback::Broken(anyhow::anyhow!("the refund's payment is not on record")))
-}
-
-async fn next_key(context: &JobContext, intent: &RefundIntent) -> Result<(), Setback> {
-    let mut connection = context.pool.acquire().await?;
-    update_next_key(&mut connection, intent.id, intent.key_number).await?;
-    Ok(())
 }

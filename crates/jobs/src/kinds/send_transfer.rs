@@ -1,39 +1,41 @@
 //! Sends the one transfer of an approved checkpoint.
 
+use std::time::Duration;
+
 use freehunt_domain::{
     Cents,
     ids::TransferIntentId,
     payments::{
-        TransferIntent, TransferStep, next_transfer_step, queries::transfers::update_next_key, record_transfer_failed,
-        record_transfer_reversed, record_transfer_succeeded,
+        TransferCall, TransferIntent, TransferStep, begin_transfer_call, next_transfer_step,
+        queries::transfers::update_key_spent, record_transfer_failed, record_transfer_reversed,
+        record_transfer_succeeded,
     },
 };
 use freehunt_stripe::{StripeError, Transfer, TransferRequest};
 
-use crate::{JobContext, Setback, provider::QUARANTINE};
+use crate::{JobContext, Setback};
 
 /// How long a disputed payment waits for another look.
-const FROZEN: std::time::Duration = std::time::Duration::from_secs(600);
+const FROZEN: Duration = Duration::from_secs(600);
 
 pub async fn run(context: &JobContext, id: TransferIntentId) -> Result<(), Setback> {
-    loop {
-        match next_transfer_step(&context.pool, id, context.clock.now()).await? {
-            TransferStep::Settled => return Ok(()),
-            TransferStep::Frozen => return Err(Setback::NotYet { why: "the payment is disputed", after: FROZEN }),
-            TransferStep::Gone { intent, may_be_sent } => {
-                if !may_be_sent || !adopt(context, &intent).await? {
-                    record_transfer_failed(&context.pool, id, "payment_gone").await?;
-                }
-                return Ok(());
-            }
-            TransferStep::Ask { intent, look_up_first: true } => {
-                if adopt(context, &intent).await? {
-                    return Ok(());
-                }
-                next_key(context, &intent).await?;
-            }
-            TransferStep::Ask { intent, look_up_first: false } => return send(context, &intent).await,
+    let (intent, looked_at) = match next_transfer_step(&context.pool, id).await? {
+        TransferStep::Settled => return Ok(()),
+        TransferStep::Ask { intent, looked_at } => (intent, looked_at),
+    };
+    // Nothing goes out again without a look at what was made before.
+    let was_sent = intent.key_sent_at.is_some() || intent.key_number > 1;
+    if was_sent && adopt(context, &intent).await? {
+        return Ok(());
+    }
+    match begin_transfer_call(&context.pool, id, looked_at).await? {
+        TransferCall::Settled => Ok(()),
+        TransferCall::Frozen => Err(Setback::NotYet { why: "the payment is disputed", after: FROZEN }),
+        TransferCall::Resting(after) => {
+            Err(Setback::NotYet { why: "an earlier request may still be carried out", after })
         }
+        TransferCall::Gone => Ok(record_transfer_failed(&context.pool, id, "payment_gone").await?),
+        TransferCall::Send(intent) => send(context, &intent).await,
     }
 }
 
@@ -47,17 +49,11 @@ async fn send(context: &JobContext, intent: &TransferIntent) -> Result<(), Setba
         intent_id: intent.id.to_string(),
         description: format!("Paiement du jalon {}", intent.checkpoint_id),
     };
-    // A later key never goes out without a look at what the earlier ones made.
-    if intent.key_number > 1 && adopt(context, intent).await? {
-        return Ok(());
-    }
     match context.stripe.create_transfer(&request, &intent.idempotency_key()).await {
         Ok(transfer) => enter(context, intent, &transfer).await,
-        Err(error) if error.may_be_stored() || error.is_idempotency_mismatch() => look_up(context, intent, error).await,
-        // A stored answer that may change with the balance: later, with another key.
-        Err(error) if error.is_insufficient_balance() => {
-            next_key(context, intent).await?;
-            Err(Setback::Unavailable(error.to_string()))
+        // The key goes on answering so for a day.
+        Err(error) if error.may_be_stored() || error.is_idempotency_mismatch() || error.is_insufficient_balance() => {
+            spend_key(context, intent, error).await
         }
         Err(error) if error.is_final() => {
             if adopt(context, intent).await? {
@@ -71,13 +67,14 @@ async fn send(context: &JobContext, intent: &TransferIntent) -> Result<(), Setba
     }
 }
 
-/// The key may answer this failure for a day: what it made is adopted, and only if it made nothing another key follows.
-async fn look_up(context: &JobContext, intent: &TransferIntent, error: StripeError) -> Result<(), Setback> {
+/// What the key made all the same is adopted; if it made nothing, another key follows in time.
+async fn spend_key(context: &JobContext, intent: &TransferIntent, error: StripeError) -> Result<(), Setback> {
+    {
+        let mut connection = context.pool.acquire().await?;
+        update_key_spent(&mut connection, intent.id, intent.key_number).await?;
+    }
     if adopt(context, intent).await? {
         return Ok(());
-    }
-    if intent.key_used_at.is_some_and(|used| context.clock.now() - used > QUARANTINE) {
-        next_key(context, intent).await?;
     }
     Err(Setback::Unavailable(error.to_string()))
 }
@@ -107,11 +104,5 @@ pub(super) async fn enter(context: &JobContext, intent: &TransferIntent, transfe
     if transfer.amount_reversed_cents > 0 {
         record_transfer_reversed(&context.pool, &transfer.id, Cents(transfer.amount_reversed_cents)).await?;
     }
-    Ok(())
-}
-
-async fn next_key(context: &JobContext, intent: &TransferIntent) -> Result<(), Setback> {
-    let mut connection = context.pool.acquire().await?;
-    update_next_key(&mut connection, intent.id, intent.key_number).await?;
     Ok(())
 }

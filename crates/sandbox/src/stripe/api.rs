@@ -31,7 +31,7 @@ pub(super) struct Prepared500 {
     pub performs: bool,
 }
 
-/// Requests on a path that wait, their keys in use, until released.
+/// Requests that write on a path and wait, their keys in use, until released.
 pub(super) struct Hold {
     pub path_prefix: String,
     pub arrived: watch::Sender<usize>,
@@ -143,7 +143,9 @@ async fn carry_out(shared: &Arc<Shared>, call: Call, request_id: String) -> Resp
             Err(error) => return respond(&stored(Err(error), request_id), call.key.as_deref(), false),
         }
     }
-    wait_for_gate(shared, &call.path).await;
+    if call.method != Method::GET {
+        wait_for_gate(shared, &call.path).await;
+    }
     let answer = if call.method == Method::GET {
         let result = shared.read(|state| state.read_endpoint(&call));
         stored(result, request_id)
@@ -219,6 +221,7 @@ impl State {
             ["charges"] => self.list_charges(form)?,
             ["transfers"] => self.list_transfers(form)?,
             ["refunds"] => self.list_refunds(form)?,
+            ["disputes"] => self.list_disputes(form)?,
             ["balance"] => self.balance(form)?,
             ["accounts", id] => self.retrieve_account(id, form)?,
             ["checkout", "sessions", id] => self.retrieve("cs", "checkout.session", id, form)?,

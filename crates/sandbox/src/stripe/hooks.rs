@@ -36,7 +36,12 @@ impl StripeStandIn {
 
     /// Opens a dispute on the charge. Returns the dispute.
     pub fn dispute(&self, charge: &str) -> Result<String> {
-        self.shared.change(|state| state.open_dispute(charge))
+        self.shared.change(|state| state.open_dispute(charge, None))
+    }
+
+    /// Opens a dispute on so many cents of the charge. Returns the dispute.
+    pub fn dispute_part(&self, charge: &str, amount: i64) -> Result<String> {
+        self.shared.change(|state| state.open_dispute(charge, Some(amount)))
     }
 
     pub fn close_dispute(&self, dispute: &str, won: bool) -> Result<()> {
@@ -126,7 +131,7 @@ impl StripeStandIn {
         self.shared.change(|state| state.run.prepared.push(prepared));
     }
 
-    /// Requests whose path starts so wait, with their keys in use, until the gate is released or dropped.
+    /// Requests that write and whose path starts so wait, with their keys in use, until the gate is released or dropped.
     pub fn hold(&self, path_prefix: &str) -> Gate {
         let (gate, hold) = Gate::new(path_prefix);
         self.shared.change(|state| state.run.holds.push(hold));

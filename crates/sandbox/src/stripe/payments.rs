@@ -108,8 +108,8 @@ impl State {
         id
     }
 
-    /// The customer's bank takes the money back, for now.
-    pub(super) fn open_dispute(&mut self, charge_id: &str) -> Result<String> {
+    /// The customer's bank takes the money back, for now; without an amount, all that is left.
+    pub(super) fn open_dispute(&mut self, charge_id: &str, amount: Option<i64>) -> Result<String> {
         let charge = self.charges.get(charge_id).ok_or_else(|| StripeError::not_found("charge", charge_id))?;
         if self.dispute_of(charge_id).is_some() {
             return Err(StripeError::refused(None, format!("Charge {charge_id} is already disputed.")));
@@ -118,7 +118,7 @@ impl State {
             id: new_id("dp_1", 23),
             charge: charge_id.to_owned(),
             payment_intent: charge.payment_intent.clone(),
-            amount: charge.amount - charge.amount_refunded,
+            amount: amount.unwrap_or(charge.amount - charge.amount_refunded),
             status: "needs_response".to_owned(),
             created: self.now(),
         };
@@ -139,7 +139,7 @@ impl State {
         Ok(())
     }
 
-    /// The dispute that keeps the charge's money away, if there is one.
+    /// The dispute that keeps the charge's money away, or a part of it, if there is one.
     pub(super) fn dispute_of(&self, charge: &str) -> Option<&Dispute> {
         self.disputes.rows().iter().find(|dispute| dispute.charge == charge && dispute.status != "won")
     }
@@ -176,6 +176,16 @@ impl State {
             "livemode": self.run.livemode,
             "pending": amount(pending),
         }))
+    }
+
+    pub(super) fn list_disputes(&self, form: &Form) -> Result<Value> {
+        form.allow(&[&["charge", "payment_intent"][..], &LIST_PARAMETERS[..]].concat())?;
+        let (charge, intent) = (form.text("charge")?, form.text("payment_intent")?);
+        let keep = |dispute: &Dispute| {
+            charge.is_none_or(|charge| dispute.charge == charge)
+                && intent.is_none_or(|intent| dispute.payment_intent == intent)
+        };
+        page(&self.disputes, form, "/v1/disputes", |row| row.created, keep, |row| self.dispute_json(row))
     }
 
     pub(super) fn list_intents(&self, form: &Form) -> Result<Value> {

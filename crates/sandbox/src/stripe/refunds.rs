@@ -81,15 +81,19 @@ impl State {
     /// Books a refund and sends `charge.refunded` and `refund.created`. Returns its id.
     pub(super) fn refund(&mut self, order: RefundOrder) -> Result<String> {
         let charge = self.charges.get(&order.charge).ok_or_else(|| StripeError::not_found("charge", &order.charge))?;
-        let left = charge.amount - charge.amount_refunded;
-        if left == 0 {
+        let unrefunded = charge.amount - charge.amount_refunded;
+        if unrefunded == 0 {
             let message = format!("Charge {} has already been refunded.", charge.id);
             return Err(StripeError::refused(Some("charge_already_refunded"), message));
         }
-        if self.dispute_of(&charge.id).is_some() {
+        let dispute = self.dispute_of(&charge.id);
+        let taken = dispute.map_or(0, |dispute| dispute.amount);
+        // What was not lost may go back; nothing may while the bank decides.
+        if dispute.is_some_and(|dispute| dispute.status != "lost") || taken >= unrefunded {
             let message = format!("Charge {} has been charged back; cannot issue a refund.", charge.id);
             return Err(StripeError::refused(Some("charge_disputed"), message));
         }
+        let left = unrefunded - taken;
         let amount = order.amount.unwrap_or(left);
         if amount > left {
             let message = format!(

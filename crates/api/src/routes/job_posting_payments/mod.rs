@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use axum::{extract::State, response::Json};
 use freehunt_domain::{
-    Cents,
     ids::{JobPostingId, RefundIntentId},
     job_postings::{queries::find_job_posting, relations},
     payments::{self, Cancellation, RefundStatus, queries::refunds::find_refund, sessions::reconcile_soon},
@@ -116,7 +115,7 @@ pub async fn cancel_job_posting(
 
 /// What has been canceled stays so; only the refund's fate is still to be told.
 async fn describe(state: &AppState, canceled: Cancellation) -> ApiResult<JobPostingCanceled> {
-    let Some((intent, job, amount)) = canceled.refund else {
+    let Some((intent, job)) = canceled.refund else {
         return Ok(JobPostingCanceled::without_refund(if canceled.was_published {
             "Job posting has been canceled successfully"
         } else {
@@ -124,10 +123,10 @@ async fn describe(state: &AppState, canceled: Cancellation) -> ApiResult<JobPost
         }));
     };
     state.jobs.attempt(job, patience(state)).await;
-    describe_refund(state, intent, amount).await
+    describe_refund(state, intent).await
 }
 
-async fn describe_refund(state: &AppState, intent: RefundIntentId, amount: Cents) -> ApiResult<JobPostingCanceled> {
+async fn describe_refund(state: &AppState, intent: RefundIntentId) -> ApiResult<JobPostingCanceled> {
     let refund = {
         let mut connection = state.connection().await?;
         find_refund(&mut connection, intent).await?.ok_or(sqlx::Error::RowNotFound)?
@@ -147,7 +146,7 @@ async fn describe_refund(state: &AppState, intent: RefundIntentId, amount: Cents
         success: true,
         message,
         refund_id: refund.stripe_refund_id,
-        refund_amount: Some(Number::from(amount)),
+        refund_amount: Some(Number::from(refund.amount)),
         refund_status: Some(status),
     })
 }

@@ -95,3 +95,29 @@ fn an_unknown_refund_state_is_neither_success_nor_failure() {
     assert_eq!(ProviderRefundState::parse("requires_action"), ProviderRefundState::Pending);
     assert_eq!(ProviderRefundState::parse("canceled").intent_status(), RefundStatus::Failed);
 }
+
+fn dispute(status: &str, is_closed: bool, closed_by: Option<&str>) -> DisputeFacts {
+    DisputeFacts {
+        id: "dp_1".to_owned(),
+        charge: "ch_1".to_owned(),
+        status: status.to_owned(),
+        amount: Cents(100),
+        is_closed,
+        closed_by: closed_by.map(ToOwned::to_owned),
+    }
+}
+
+#[test]
+fn stripes_word_on_a_dispute_outweighs_an_operators() {
+    let open = dispute("needs_response", false, None);
+    let (won, lost) = (dispute("won", true, None), dispute("lost", true, None));
+    let word = dispute("won", true, Some("ops"));
+    assert_eq!(open.clone().after(lost.clone()), lost);
+    assert_eq!(lost.clone().after(open.clone()), lost, "told late");
+    assert_eq!(lost.clone().after(won.clone()), lost);
+    assert_eq!(open.clone().after(word.clone()), word);
+    assert_eq!(word.clone().after(open), word);
+    assert_eq!(word.clone().after(lost.clone()), lost);
+    assert_eq!(lost.clone().after(word), lost);
+    assert!(lost.is_lost() && won.is_won() && dispute("warning_closed", true, None).is_won());
+}

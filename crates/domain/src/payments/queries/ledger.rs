@@ -1,4 +1,4 @@
-//! Statements on `ledger_entry` and `dispute`.
+//! Statements on `ledger_entry`.
 
 use sqlx::PgConnection;
 
@@ -58,10 +58,25 @@ pub async fn insert_entry(connection: &mut PgConnection, entry: &Entry<'_>) -> R
     Ok(inserted.rows_affected() == 1)
 }
 
-/// What is left of a payment: charged minus transferred and refunded, as booked.
+/// What is left of a payment: charged minus transferred, refunded, and lost in disputes, as booked. What an open dispute
+/// keeps away counts: nothing moves until it is decided.
 pub async fn sum_left(connection: &mut PgConnection, session: PaymentSessionId) -> Result<Cents, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"SELECT coalesce(sum(amount_cents), 0)::bigint AS "left!: Cents" FROM ledger_entry
+        r#"SELECT coalesce(sum(e.amount_cents), 0)::bigint AS "left!: Cents" FROM ledger_entry e
+           WHERE e.payment_session_id = $1
+             AND NOT (e.kind = 'dispute'
+                      AND EXISTS (SELECT FROM dispute d
+                                  WHERE d.stripe_dispute_id = split_part(e.reference, ':', 1) AND d.closed_at IS NULL))"#,
+        session.0,
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// As [`sum_left`], as if nothing had been lost: what was neither paid out nor given back.
+pub async fn sum_kept(connection: &mut PgConnection, session: PaymentSessionId) -> Result<Cents, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(amount_cents), 0)::bigint AS "kept!: Cents" FROM ledger_entry
            WHERE payment_session_id = $1 AND kind <> 'dispute'"#,
         session.0,
     )
@@ -91,93 +106,24 @@ pub async fn sum_reversed(connection: &mut PgConnection, stripe_transfer_id: &st
     .await
 }
 
-/// What Stripe says of a dispute.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DisputeFacts {
-    pub id: String,
-    pub charge: String,
-    pub status: String,
+/// What is booked of a dispute so far, as `<dispute>` and `<dispute>:<number>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BookedDispute {
+    /// Negative when money was taken.
     pub amount: Cents,
-    pub is_closed: bool,
+    pub entries: i64,
 }
 
-impl DisputeFacts {
-    /// Whether it ended without the money being taken; a closed inquiry counts as won.
-    pub fn is_won(&self) -> bool {
-        self.is_closed && self.status != "lost"
-    }
-}
-
-/// Records the dispute; events may come in any order, and a closed dispute stays closed.
-pub async fn upsert_dispute(
+pub async fn find_booked_dispute(
     connection: &mut PgConnection,
-    dispute: &DisputeFacts,
-    job_posting_id: Option<JobPostingId>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        r#"INSERT INTO dispute (stripe_dispute_id, stripe_charge_id, job_posting_id, status, amount_cents, closed_at)
-           VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN now() END)
-           ON CONFLICT (stripe_dispute_id) DO UPDATE
-           SET job_posting_id = coalesce(dispute.job_posting_id, excluded.job_posting_id),
-               status = CASE WHEN dispute.closed_at IS NULL THEN excluded.status ELSE dispute.status END,
-               closed_at = coalesce(dispute.closed_at, excluded.closed_at)"#,
-        dispute.id,
-        dispute.charge,
-        job_posting_id.map(|id| id.0),
-        dispute.status,
-        dispute.amount.0,
-        dispute.is_closed,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Whether a dispute about the posting's money is open; it freezes transfers and cancellation.
-pub async fn has_open_dispute(connection: &mut PgConnection, posting: JobPostingId) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM dispute WHERE job_posting_id = $1 AND closed_at IS NULL) AS "exists!""#,
-        posting.0,
+    stripe_dispute_id: &str,
+) -> Result<BookedDispute, sqlx::Error> {
+    sqlx::query_as!(
+        BookedDispute,
+        r#"SELECT coalesce(sum(amount_cents), 0)::bigint AS "amount!: Cents", count(*) AS "entries!" FROM ledger_entry
+           WHERE kind = 'dispute' AND split_part(reference, ':', 1) = $1"#,
+        stripe_dispute_id,
     )
     .fetch_one(connection)
-    .await
-}
-
-/// Keeps others from recording the charge or a dispute about it until the transaction ends, so that neither misses the
-/// other. Taken after the posting's lock, or without it.
-pub async fn lock_charge(connection: &mut PgConnection, charge: &str) -> Result<(), sqlx::Error> {
-    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('charge:' || $1, 0))", charge)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Binds the disputes that came before the payment was recorded, and returns them.
-pub async fn claim_disputes(
-    connection: &mut PgConnection,
-    charge: &str,
-    posting: JobPostingId,
-) -> Result<Vec<DisputeFacts>, sqlx::Error> {
-    sqlx::query_as!(
-        DisputeFacts,
-        r#"UPDATE dispute SET job_posting_id = $2 WHERE stripe_charge_id = $1 AND job_posting_id IS NULL
-           RETURNING stripe_dispute_id AS id, stripe_charge_id AS charge, status, amount_cents AS "amount: Cents",
-                     closed_at IS NOT NULL AS "is_closed!""#,
-        charge,
-        posting.0,
-    )
-    .fetch_all(connection)
-    .await
-}
-
-/// Disputes that are not closed, the oldest first.
-pub async fn list_open_disputes(connection: &mut PgConnection) -> Result<Vec<DisputeFacts>, sqlx::Error> {
-    sqlx::query_as!(
-        DisputeFacts,
-        r#"SELECT stripe_dispute_id AS id, stripe_charge_id AS charge, status, amount_cents AS "amount: Cents",
-                  closed_at IS NOT NULL AS "is_closed!"
-           FROM dispute WHERE closed_at IS NULL ORDER BY opened_at"#
-    )
-    .fetch_all(connection)
     .await
 }

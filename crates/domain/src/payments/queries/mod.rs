@@ -2,7 +2,9 @@
 //! checkpoint → intent.
 
 pub mod accounts;
+pub mod disputes;
 pub mod events;
+pub mod keys;
 pub mod ledger;
 pub mod projects;
 pub mod refunds;

@@ -2,11 +2,16 @@
 
 use sqlx::PgConnection;
 
-use super::super::model::{RefundIntent, RefundReason, RefundStatus};
+use super::{
+    super::model::{RefundIntent, RefundReason, RefundStatus},
+    keys::key_statements,
+};
 use crate::{
     Cents,
     ids::{JobPostingId, PaymentSessionId, RefundIntentId},
 };
+
+key_statements!("refund_intent", RefundIntentId);
 
 /// A statement that yields whole rows of `refund_intent`: a head, the columns, a tail.
 macro_rules! refunds {
@@ -16,7 +21,8 @@ macro_rules! refunds {
             $head + r#"id AS "id: RefundIntentId", payment_session_id AS "payment_session_id: PaymentSessionId",
                    job_posting_id AS "job_posting_id: JobPostingId", stripe_payment_intent_id,
                    amount_cents AS "amount: Cents", reason AS "reason: RefundReason",
-                   status AS "status: RefundStatus", key_number, key_used_at, stripe_refund_id, failure_code "# + $tail
+                   status AS "status: RefundStatus", key_number, key_used_at, key_sent_at, key_spent,
+                   stripe_refund_id, failure_code "# + $tail
             $(, $argument)*
         )
     };
@@ -82,6 +88,19 @@ pub async fn find_refund_of_stripe(
         .await
 }
 
+/// The payment's refund, while it was not made.
+pub async fn find_pending_refund(
+    connection: &mut PgConnection,
+    session: PaymentSessionId,
+) -> Result<Option<RefundIntentId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT id AS "id: RefundIntentId" FROM refund_intent WHERE payment_session_id = $1 AND status = 'PENDING'"#,
+        session.0,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
 /// Pending intents without a live job, and refunds the bank has not confirmed for an hour.
 pub async fn list_stranded_refunds(
     connection: &mut PgConnection,
@@ -99,42 +118,15 @@ pub async fn list_stranded_refunds(
     .await
 }
 
-/// Notes that the key goes out now, unless it did before.
-pub async fn update_key_used(connection: &mut PgConnection, id: RefundIntentId) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "UPDATE refund_intent SET key_used_at = coalesce(key_used_at, now()), updated_at = now() WHERE id = $1",
-        id.0,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// The next attempt uses a new key: the old one is known to have made nothing.
-pub async fn update_next_key(
-    connection: &mut PgConnection,
-    id: RefundIntentId,
-    old_number: i32,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        r#"UPDATE refund_intent SET key_number = key_number + 1, key_used_at = NULL, updated_at = now()
-           WHERE id = $1 AND status = 'PENDING' AND key_number = $2"#,
-        id.0,
-        old_number,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Part of it went back by other ways: what is left, under a new key.
+/// What is left changed. A key that went out with another amount never goes out again.
 pub async fn update_amount(
     connection: &mut PgConnection,
     id: RefundIntentId,
     amount: Cents,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        r#"UPDATE refund_intent SET amount_cents = $2, key_number = key_number + 1, key_used_at = NULL, updated_at = now()
+        r#"UPDATE refund_intent
+           SET amount_cents = $2, key_spent = key_spent OR key_sent_at IS NOT NULL, updated_at = now()
            WHERE id = $1 AND status = 'PENDING'"#,
         id.0,
         amount.0,
@@ -144,28 +136,21 @@ pub async fn update_amount(
     Ok(())
 }
 
+/// It was made, by us or by hand, over `amount`.
 pub async fn update_made(
     connection: &mut PgConnection,
     id: RefundIntentId,
     status: RefundStatus,
     stripe_refund_id: &str,
+    amount: Cents,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        r#"UPDATE refund_intent SET status = $2, stripe_refund_id = $3, updated_at = now() WHERE id = $1"#,
+        r#"UPDATE refund_intent SET status = $2, stripe_refund_id = $3, amount_cents = $4, updated_at = now()
+           WHERE id = $1"#,
         id.0,
         status as RefundStatus,
         stripe_refund_id,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-pub async fn update_failed(connection: &mut PgConnection, id: RefundIntentId, code: &str) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "UPDATE refund_intent SET status = 'FAILED', failure_code = $2, updated_at = now() WHERE id = $1",
-        id.0,
-        code,
+        amount.0,
     )
     .execute(connection)
     .await?;
@@ -176,8 +161,8 @@ pub async fn update_failed(connection: &mut PgConnection, id: RefundIntentId, co
 pub async fn update_pending_again(connection: &mut PgConnection, id: RefundIntentId) -> Result<bool, sqlx::Error> {
     let updated = sqlx::query!(
         r#"UPDATE refund_intent
-           SET status = 'PENDING', key_number = key_number + 1, key_used_at = NULL, failure_code = NULL,
-               stripe_refund_id = NULL, updated_at = now()
+           SET status = 'PENDING', key_number = key_number + 1, key_used_at = NULL, key_sent_at = NULL,
+               key_spent = false, failure_code = NULL, stripe_refund_id = NULL, updated_at = now()
            WHERE id = $1 AND status = 'FAILED'"#,
         id.0,
     )
@@ -186,13 +171,18 @@ pub async fn update_pending_again(connection: &mut PgConnection, id: RefundInten
     Ok(updated.rows_affected() == 1)
 }
 
+/// `failure_code` of a refund that nothing was left for: the bank took it.
+pub const NOTHING_LEFT: &str = "nothing_left";
+
 /// Refunds that failed, or that Stripe has not been heard of for 15 minutes; the oldest first.
 pub async fn list_troubled_refunds(connection: &mut PgConnection) -> Result<Vec<RefundIntent>, sqlx::Error> {
     refunds!(
         "SELECT ",
         r#"FROM refund_intent
-           WHERE status = 'FAILED' OR status = 'PENDING' AND created_at < now() - interval '15 minutes'
-           ORDER BY created_at"#
+           WHERE status = 'FAILED' AND failure_code IS DISTINCT FROM $1
+              OR status = 'PENDING' AND created_at < now() - interval '15 minutes'
+           ORDER BY created_at"#,
+        NOTHING_LEFT
     )
     .fetch_all(connection)
     .await

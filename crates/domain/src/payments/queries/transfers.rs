@@ -2,12 +2,17 @@
 
 use sqlx::PgConnection;
 
-use super::super::model::{TransferIntent, TransferStatus};
+use super::{
+    super::model::{TransferIntent, TransferStatus},
+    keys::key_statements,
+};
 use crate::{
     Cents,
     ids::{CheckpointId, FreelanceId, JobPostingId, PaymentSessionId, TransferIntentId, UserId},
     money::TransferFees,
 };
+
+key_statements!("transfer_intent", TransferIntentId);
 
 /// A statement that yields whole rows of `transfer_intent`: a head, the columns, a tail.
 macro_rules! transfers {
@@ -19,8 +24,8 @@ macro_rules! transfers {
                    payment_session_id AS "payment_session_id: PaymentSessionId",
                    freelance_id AS "freelance_id: FreelanceId", destination, source_transaction,
                    gross_cents AS "gross: Cents", fee_cents AS "fee: Cents", net_cents AS "net: Cents",
-                   status AS "status: TransferStatus", key_number, key_used_at, stripe_transfer_id, failure_code,
-                   approved_by AS "approved_by: UserId" "# + $tail
+                   status AS "status: TransferStatus", key_number, key_used_at, key_sent_at, key_spent,
+                   stripe_transfer_id, failure_code, approved_by AS "approved_by: UserId" "# + $tail
             $(, $argument)*
         )
     };
@@ -51,8 +56,8 @@ pub async fn upsert_transfer(
            SET status = 'PENDING', payment_session_id = excluded.payment_session_id, freelance_id = excluded.freelance_id,
                destination = excluded.destination, source_transaction = excluded.source_transaction,
                gross_cents = excluded.gross_cents, fee_cents = excluded.fee_cents, net_cents = excluded.net_cents,
-               key_number = transfer_intent.key_number + 1, key_used_at = NULL, failure_code = NULL,
-               approved_by = excluded.approved_by, approved_at = now(), updated_at = now()
+               key_number = transfer_intent.key_number + 1, key_used_at = NULL, key_sent_at = NULL, key_spent = false,
+               failure_code = NULL, approved_by = excluded.approved_by, approved_at = now(), updated_at = now()
            WHERE transfer_intent.status = 'FAILED'
            RETURNING "#,
         "",
@@ -151,17 +156,13 @@ pub async fn list_pending_transfers(
     .await
 }
 
-/// What is promised or sent out of a payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Promised {
-    pub gross: Cents,
-    pub net: Cents,
-}
-
-pub async fn sum_promised(connection: &mut PgConnection, session: PaymentSessionId) -> Result<Promised, sqlx::Error> {
-    sqlx::query_as!(
-        Promised,
-        r#"SELECT coalesce(sum(gross_cents), 0)::bigint AS "gross!: Cents", coalesce(sum(net_cents), 0)::bigint AS "net!: Cents"
+/// What was promised or sent out of a payment before fees, as far as it was not taken back.
+pub async fn sum_promised_gross(
+    connection: &mut PgConnection,
+    session: PaymentSessionId,
+) -> Result<Cents, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(gross_cents), 0)::bigint AS "gross!: Cents"
            FROM transfer_intent WHERE payment_session_id = $1 AND status IN ('PENDING', 'SUCCEEDED')"#,
         session.0,
     )
@@ -169,32 +170,15 @@ pub async fn sum_promised(connection: &mut PgConnection, session: PaymentSession
     .await
 }
 
-/// Notes that the key goes out now, unless it did before.
-pub async fn update_key_used(connection: &mut PgConnection, id: TransferIntentId) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "UPDATE transfer_intent SET key_used_at = coalesce(key_used_at, now()), updated_at = now() WHERE id = $1",
-        id.0,
+/// What is promised out of a payment after fees and not booked yet.
+pub async fn sum_pending(connection: &mut PgConnection, session: PaymentSessionId) -> Result<Cents, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(net_cents), 0)::bigint AS "net!: Cents"
+           FROM transfer_intent WHERE payment_session_id = $1 AND status = 'PENDING'"#,
+        session.0,
     )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// The next attempt uses a new key: the old one is known to have made nothing.
-pub async fn update_next_key(
-    connection: &mut PgConnection,
-    id: TransferIntentId,
-    old_number: i32,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        r#"UPDATE transfer_intent SET key_number = key_number + 1, key_used_at = NULL, updated_at = now()
-           WHERE id = $1 AND status = 'PENDING' AND key_number = $2"#,
-        id.0,
-        old_number,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+    .fetch_one(connection)
+    .await
 }
 
 pub async fn update_succeeded(
@@ -207,17 +191,6 @@ pub async fn update_succeeded(
            WHERE id = $1"#,
         id.0,
         stripe_transfer_id,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-pub async fn update_failed(connection: &mut PgConnection, id: TransferIntentId, code: &str) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "UPDATE transfer_intent SET status = 'FAILED', failure_code = $2, updated_at = now() WHERE id = $1",
-        id.0,
-        code,
     )
     .execute(connection)
     .await?;
