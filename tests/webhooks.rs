@@ -10,8 +10,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::money::{
-    books_agree, execute, jobs_are_done, open_session, outcome_of, send_signed, send_webhook, send_webhook_as,
-    status_becomes, text, value,
+    books_agree, events_are_read, execute, jobs_are_done, open_session, outcome_of, send_signed, send_webhook,
+    send_webhook_as, status_becomes, text, value,
 };
 
 /// A paid session whose webhooks were never sent; the posting and the event's body.
@@ -434,6 +434,67 @@ async fn a_partial_dispute_is_not_lost() {
             .await
             .unwrap();
         jobs_are_done(app).await;
+    })
+    .await;
+}
+
+/// Refunds by hand, disputes and reversals that no webhook told of are read from Stripe's list of events, once.
+#[tokio::test]
+async fn what_no_webhook_told_is_read_from_stripes_events() {
+    TestApp::run(async |app| {
+        let (acme, alice) = (app.company("acme").await, app.freelance("alice").await);
+        let working = app.published_posting(&acme, &[10_000, 20_000]).await;
+        let free = app.published_posting(&acme, &[10_000]).await;
+        app.accepted_project(working, &alice, &acme).await;
+        crate::money::advance(&acme, app.checkpoint_ids(working).await[0]).await.expect(200);
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        app.stripe.webhooks_enabled(false);
+        let books = app.stripe.books();
+        app.stripe.reverse_transfer(&books.transfers[0].id, Some(1_000)).unwrap();
+        app.stripe.refund_from_dashboard(&books.payment_intents[1].id, None).unwrap();
+        let dispute = app.stripe.dispute(&books.charges[0].id).unwrap();
+        events_are_read(app).await;
+        status_becomes(app, free, "CANCELED").await;
+        let reversed = "SELECT sum(amount_cents)::text FROM ledger_entry
+                        WHERE job_posting_id = $1 AND kind = 'transfer_reversal'";
+        assert_eq!(value(app, reversed, working.0).await.as_deref(), Some("1000"));
+        let status = "SELECT status FROM payment_session WHERE job_posting_id = $1";
+        assert_eq!(value(app, status, working.0).await.as_deref(), Some("DISPUTED"));
+        app.stripe.close_dispute(&dispute, true).unwrap();
+        events_are_read(app).await;
+        assert_eq!(value(app, status, working.0).await.as_deref(), Some("PAID"));
+        let events = count(app, "SELECT count(*) FROM stripe_event").await;
+        assert_eq!(app.state.jobs.poll_events(0.0).await.unwrap(), 0);
+        assert_eq!(count(app, "SELECT count(*) FROM stripe_event").await, events);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// More events than are read at once: the next reading goes on where the last one ended, on whichever replica.
+#[tokio::test]
+async fn events_are_read_page_by_page() {
+    TestApp::run(async |app| {
+        app.stripe.webhooks_enabled(false);
+        // The reading that a server begins with is over.
+        events_are_read(app).await;
+        for number in 0..1_050 {
+            app.stripe.send_event("refund.updated", json!({ "number": number }));
+        }
+        app.stripe.send_event("customer.created", json!({ "id": "cus_1" }));
+        app.stripe.controls().forget_calls();
+        let stored = async || count(app, "SELECT count(*) FROM stripe_event").await;
+        let mut readings = 0;
+        while stored().await < 1_050 {
+            readings += 1;
+            assert!(readings <= 2, "a thousand at least are read at once");
+            app.state.jobs.poll_events(0.0).await.unwrap();
+        }
+        assert_eq!((stored().await, readings), (1_050, 2));
+        assert_eq!(app.stripe.controls().calls_to(Method::GET, "/v1/events").len(), 11);
+        assert_eq!(count(app, "SELECT count(*) FROM stripe_event_poll WHERE reading_until IS NULL").await, 1);
+        execute(app, "UPDATE job SET state = 'DONE', finished_at = now() WHERE state = 'READY'").await;
     })
     .await;
 }

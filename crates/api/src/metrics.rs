@@ -23,5 +23,6 @@ pub fn describe() {
     describe_counter!("freehunt_panics_total", "Handlers that panicked");
     describe_gauge!("freehunt_jobs_ready", "Durable jobs that wait");
     describe_gauge!("freehunt_jobs_dead", "Durable jobs that gave up");
+    describe_gauge!("freehunt_stripe_events_age_seconds", "Time since Stripe's own list of events was read");
     describe_gauge!("freehunt_intents_stuck", "Payments pending for more than 15 minutes");
 }

@@ -8,6 +8,7 @@ pub mod disputes;
 mod kinds;
 pub mod operator;
 mod orphans;
+mod poll;
 mod provider;
 mod queue;
 pub mod reconcile;

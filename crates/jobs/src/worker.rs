@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Jobs, queue, sweep};
+use crate::{Jobs, poll, queue, sweep};
 
 /// Jobs run at once by one replica.
 const WORKERS: usize = 4;
@@ -21,6 +21,7 @@ impl Jobs {
         for _ in 0..WORKERS {
             loops.spawn(self.clone().work(stop.clone()));
         }
+        loops.spawn(poll::run(self.clone(), stop.clone()));
         loops.spawn(sweep::run(self, stop));
         while let Some(ended) = loops.join_next().await {
             if let Err(error) = ended {

@@ -222,6 +222,7 @@ impl State {
             ["transfers"] => self.list_transfers(form)?,
             ["refunds"] => self.list_refunds(form)?,
             ["disputes"] => self.list_disputes(form)?,
+            ["events"] => self.list_events(form)?,
             ["balance"] => self.balance(form)?,
             ["accounts", id] => self.retrieve_account(id, form)?,
             ["checkout", "sessions", id] => self.retrieve("cs", "checkout.session", id, form)?,

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use super::{
     books::Row,
+    error::StripeError,
+    form::Form,
+    lists::{LIST_PARAMETERS, page},
     state::{Shared, State, new_id},
 };
 
@@ -38,6 +41,9 @@ impl Default for RetryPolicy {
         }
     }
 }
+
+/// Types that one query for events may name.
+const MOST_TYPES: usize = 20;
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,6 +155,22 @@ impl State {
     /// Delivers a recorded event once more. False when there is none with this id.
     pub(super) fn resend(&mut self, event: &str) -> bool {
         self.add_deliveries(event, true)
+    }
+
+    pub(super) fn list_events(&self, form: &Form) -> Result<Value, StripeError> {
+        form.allow(&[&["types[]", "type", "delivery_success"][..], &LIST_PARAMETERS[..]].concat())?;
+        let types = form.list("types")?;
+        if types.len() > MOST_TYPES {
+            let message = format!("You may only specify up to {MOST_TYPES} event types.");
+            return Err(StripeError::invalid_without_code("types", message));
+        }
+        let kind = form.text("type")?;
+        let keep = |event: &Event| {
+            (types.is_empty() || types.contains(&event.kind)) && kind.is_none_or(|kind| event.kind == kind)
+        };
+        // The body is what was posted, so it is JSON.
+        let show = |event: &Event| serde_json::from_str(&event.body).unwrap_or_default();
+        page(&self.events, form, "/v1/events", |row| row.created, keep, show)
     }
 
     fn add_deliveries(&mut self, event: &str, send: bool) -> bool {

@@ -120,3 +120,67 @@ pub async fn update_outcome_of_session(
     .await?;
     Ok(())
 }
+
+/// How far Stripe's events were read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventReading {
+    /// Every event until then is stored.
+    pub read_until: DateTime<Utc>,
+    /// The end of the reading that is under way.
+    pub reading_until: DateTime<Utc>,
+    /// The last event that it has stored; newest first.
+    pub last_event: Option<String>,
+}
+
+/// Begins to read what was told since the last reading, or goes on with one whose replica is gone; `None` when somebody
+/// reads now, or read less than `period_seconds` ago.
+pub async fn begin_reading(
+    connection: &mut PgConnection,
+    period_seconds: f64,
+) -> Result<Option<EventReading>, sqlx::Error> {
+    sqlx::query_as!(
+        EventReading,
+        r#"UPDATE stripe_event_poll SET begun_at = now(), reading_until = coalesce(reading_until, now())
+           WHERE (reading_until IS NOT NULL OR read_until <= now() - make_interval(secs => $1))
+             AND (begun_at IS NULL OR begun_at < now() - interval '1 minute')
+           RETURNING read_until, reading_until AS "reading_until!", last_event"#,
+        period_seconds,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// A page is stored; the next one goes on after `last_event`.
+pub async fn update_reading(connection: &mut PgConnection, last_event: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE stripe_event_poll SET last_event = $1, begun_at = now()", last_event)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Lets anybody go on with the reading.
+pub async fn release_reading(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE stripe_event_poll SET begun_at = NULL").execute(connection).await?;
+    Ok(())
+}
+
+/// Everything until the end of the reading is stored.
+pub async fn finish_reading(connection: &mut PgConnection, reading_until: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE stripe_event_poll
+           SET read_until = $1, reading_until = NULL, last_event = NULL, begun_at = NULL WHERE reading_until = $1"#,
+        reading_until,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Seconds since the moment until which every event is stored.
+pub async fn find_reading_age(connection: &mut PgConnection) -> Result<f64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT coalesce(extract(epoch FROM now() - max(read_until)), 0)::float8 AS "age!" FROM stripe_event_poll"#
+    )
+    .fetch_one(connection)
+    .await
+}
