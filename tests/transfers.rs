@@ -361,6 +361,26 @@ async fn a_partly_lost_payment_pays_what_is_left() {
     .await;
 }
 
+/// A refund by hand that nobody told of is seen before anything is paid out of the same money (I2).
+#[tokio::test]
+async fn what_was_refunded_untold_is_not_paid_out() {
+    TestApp::run(async |app| {
+        let mission = mission(app, &[10_000, 20_000]).await;
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        app.stripe.webhooks_enabled(false);
+        let payment = app.stripe.books().payment_intents[0].id.clone();
+        app.stripe.refund_from_dashboard(&payment, Some(15_000)).unwrap();
+        let refused = advance(&mission.acme, mission.checkpoints[1]).await;
+        assert_eq!(refused.message(), "Payment transfer failed");
+        refused.expect(400);
+        assert!(app.stripe.books().transfers.is_empty());
+        assert_eq!(advance(&mission.acme, mission.checkpoints[0]).await.expect(200)["status"], "DONE");
+        books_agree(app).await;
+    })
+    .await;
+}
+
 /// The payment went back by hand while a transfer of it was asked for: that may still be carried out, and is not given up
 /// before it no longer can be.
 #[tokio::test]

@@ -7,13 +7,13 @@ use freehunt_domain::{
     ids::TransferIntentId,
     payments::{
         TransferCall, TransferIntent, TransferStep, begin_transfer_call, next_transfer_step,
-        queries::transfers::update_key_spent, record_transfer_failed, record_transfer_reversed,
-        record_transfer_succeeded,
+        queries::{sessions::find_session, transfers::update_key_spent},
+        record_refunds, record_transfer_failed, record_transfer_reversed, record_transfer_succeeded,
     },
 };
 use freehunt_stripe::{StripeError, Transfer, TransferRequest};
 
-use crate::{JobContext, Setback};
+use crate::{JobContext, Setback, provider::refunds_of};
 
 /// How long a disputed payment waits for another look.
 const FROZEN: Duration = Duration::from_secs(600);
@@ -28,6 +28,7 @@ pub async fn run(context: &JobContext, id: TransferIntentId) -> Result<(), Setba
     if was_sent && adopt(context, &intent).await? {
         return Ok(());
     }
+    enter_refunds(context, &intent).await?;
     match begin_transfer_call(&context.pool, id, looked_at).await? {
         TransferCall::Settled => Ok(()),
         TransferCall::Frozen => Err(Setback::NotYet { why: "the payment is disputed", after: FROZEN }),
@@ -37,6 +38,20 @@ pub async fn run(context: &JobContext, id: TransferIntentId) -> Result<(), Setba
         TransferCall::Gone => Ok(record_transfer_failed(&context.pool, id, "payment_gone").await?),
         TransferCall::Send(intent) => send(context, &intent).await,
     }
+}
+
+/// What was given back by hand, and nobody told of, is not there to be paid out: Stripe would not refuse it (I2).
+async fn enter_refunds(context: &JobContext, intent: &TransferIntent) -> Result<(), Setback> {
+    let session = {
+        let mut connection = context.pool.acquire().await?;
+        find_session(&mut connection, intent.payment_session_id).await?
+    };
+    let Some(payment_intent) = session.and_then(|session| session.stripe_payment_intent_id) else { return Ok(()) };
+    let refunds = refunds_of(&context.stripe, &payment_intent).await?;
+    if !refunds.is_empty() {
+        record_refunds(&context.pool, &payment_intent, &refunds).await?;
+    }
+    Ok(())
 }
 
 async fn send(context: &JobContext, intent: &TransferIntent) -> Result<(), Setback> {
