@@ -20,7 +20,7 @@ use self::{
     actor::{Actor, Tally},
     replica::Replicas,
 };
-use crate::money::{books_agree, execute, jobs_are_done};
+use crate::money::{books_agree, execute, jobs_are_done, keys_rest};
 
 const REPLICAS: usize = 3;
 const ACTORS: usize = 8;
@@ -77,6 +77,9 @@ pub async fn hurry(app: &TestApp) {
         "UPDATE payment_session SET updated_at = updated_at - interval '61 seconds' WHERE status IN ('OPEN', 'CREATING')",
         "UPDATE transfer_intent SET updated_at = updated_at - interval '16 seconds' WHERE status = 'PENDING'",
         "UPDATE refund_intent SET updated_at = updated_at - interval '16 seconds' WHERE status = 'PENDING'",
+        // Nothing that was sent is carried out for longer than seconds here.
+        "UPDATE transfer_intent SET key_sent_at = key_sent_at - interval '20 seconds' WHERE status = 'PENDING'",
+        "UPDATE refund_intent SET key_sent_at = key_sent_at - interval '20 seconds' WHERE status = 'PENDING'",
         "UPDATE stripe_event SET received_at = received_at - interval '16 seconds' WHERE processed_at IS NULL",
     ] {
         execute(app, statement).await;
@@ -90,6 +93,7 @@ async fn settle(app: &TestApp) {
         hurry(app).await;
         execute(app, "UPDATE job SET leased_until = NULL WHERE state = 'READY'").await;
         app.state.jobs.sweep().await.expect("the database is there");
+        keys_rest(app).await;
         jobs_are_done(app).await;
     }
     let left: i64 = sqlx::query_scalar(
@@ -118,7 +122,8 @@ fn check_books(app: &TestApp) {
             *open.entry(posting.clone()).or_insert(0) += 1;
         }
         if let Some(payment) = &session.payment_intent {
-            assert!(books.refunds_of(payment).len() <= 1, "a payment was refunded twice");
+            let ours = books.refunds_of(payment).iter().filter(|refund| !refund.from_dashboard).count();
+            assert!(ours <= 1, "a payment was refunded twice");
             *kept.entry(posting).or_insert(0) += i32::from(books.refunds_of(payment).is_empty());
         }
     }
