@@ -1,8 +1,9 @@
 //! Money that goes back: on cancellation, by hand, and what an operator sees of differences.
 
 use freehunt_domain::{
+    Cents,
     ids::JobPostingId,
-    payments::{allow_acceptance, retry_refund},
+    payments::{ProviderRefund, ProviderRefundState, allow_acceptance, record_refunds, retry_refund},
 };
 use freehunt_jobs::reconcile::reconcile;
 use freehunt_sandbox::stand_in::Misbehaviour;
@@ -172,6 +173,36 @@ async fn a_refund_that_fails_later_can_be_repeated() {
         app.stripe.wait_until_delivered().await;
         jobs_are_done(app).await;
         assert_eq!(app.stripe.books().refunds.iter().filter(|refund| refund.counts()).count(), 1);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// A look at Stripe from before is entered after the news: what is known of a refund never goes backwards.
+#[tokio::test]
+async fn an_old_look_at_a_refund_changes_nothing() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        for (news, expected) in [("succeeded", "SUCCEEDED"), ("failed", "FAILED")] {
+            let posting = app.published_posting(&acme, &[10_000]).await;
+            app.stripe.keep_refunds_pending(true);
+            assert_eq!(cancel(&acme, posting).await.expect(201)["refundStatus"], "pending");
+            app.stripe.keep_refunds_pending(false);
+            let refund = app.stripe.books().refunds.pop().unwrap();
+            app.stripe.set_refund_status(&refund.id, news).unwrap();
+            eventually("the news is known", async || value(app, INTENT, posting.0).await.as_deref() == Some(expected))
+                .await;
+            let old = ProviderRefund {
+                id: refund.id.clone(),
+                amount: Cents(refund.amount),
+                state: ProviderRefundState::Pending,
+                intent: refund.metadata["refundIntentId"].parse::<Uuid>().ok().map(Into::into),
+            };
+            record_refunds(&app.state.pool, &refund.payment_intent, &[old]).await.unwrap();
+            assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some(expected));
+        }
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
         books_agree(app).await;
     })
     .await;

@@ -17,7 +17,7 @@ use super::{
     queries::{
         disputes::is_money_held,
         keys::find_now,
-        ledger::{Entry, EntryKind, insert_entry, sum_kept, sum_left},
+        ledger::{Entry, EntryKind, insert_entry, is_booked, sum_kept, sum_left},
         projects::lock_project_of_posting,
         refunds::{
             NOTHING_LEFT, NewRefund, find_refund, insert_refund, lock_refund, lock_refund_of_session, update_amount,
@@ -191,9 +191,11 @@ pub(super) async fn enter_refunds(
     refunds: &[ProviderRefund],
 ) -> Result<RecordedRefunds, sqlx::Error> {
     let intent = lock_refund_of_session(connection, session.id).await?;
-    for refund in refunds {
+    let mut refunds = refunds.to_vec();
+    for refund in &mut refunds {
         book(connection, session, refund).await?;
     }
+    let refunds = refunds.as_slice();
     let left = sum_left(connection, session.id).await?;
     let mut recorded = RecordedRefunds { is_intent_made: false, has_failed: false, is_all_refunded: left.0 <= 0 };
     match intent {
@@ -215,11 +217,12 @@ pub(super) fn given_back(refunds: &[ProviderRefund]) -> Cents {
     refunds.iter().filter(|refund| refund.state != ProviderRefundState::Failed).map(|refund| refund.amount).sum()
 }
 
-/// Each refund takes its amount once; one that failed gives it back once.
+/// Each refund takes its amount once; one that failed gives it back once. A failure that is booked is the last word on its
+/// refund: what was asked of Stripe before may be entered after it.
 async fn book(
     connection: &mut PgConnection,
     session: &PaymentSession,
-    refund: &ProviderRefund,
+    refund: &mut ProviderRefund,
 ) -> Result<(), sqlx::Error> {
     let entry = Entry {
         kind: EntryKind::Refund,
@@ -230,9 +233,11 @@ async fn book(
         amount: Cents(-refund.amount.0),
     };
     insert_entry(connection, &entry).await?;
+    let reference = format!("{}:failed", refund.id);
     if refund.state == ProviderRefundState::Failed {
-        let reference = format!("{}:failed", refund.id);
         insert_entry(connection, &Entry { reference: &reference, amount: refund.amount, ..entry }).await?;
+    } else if is_booked(connection, EntryKind::Refund, &reference).await? {
+        refund.state = ProviderRefundState::Failed;
     }
     Ok(())
 }
@@ -282,7 +287,12 @@ async fn record_made(
     amount: Cents,
 ) -> Result<(), sqlx::Error> {
     let status = refund.state.intent_status();
-    let is_new = intent.status != status || intent.stripe_refund_id.as_deref() != Some(refund.id.as_str());
+    let is_known = intent.stripe_refund_id.as_deref() == Some(refund.id.as_str());
+    if is_known && intent.status == RefundStatus::Succeeded && status == RefundStatus::PendingAtStripe {
+        // Asked before the bank had confirmed it.
+        return Ok(());
+    }
+    let is_new = intent.status != status || !is_known;
     // The time of the last look is kept in the row.
     update_made(connection, intent.id, status, &refund.id, amount).await?;
     if !is_new {

@@ -58,6 +58,17 @@ pub async fn insert_entry(connection: &mut PgConnection, entry: &Entry<'_>) -> R
     Ok(inserted.rows_affected() == 1)
 }
 
+/// Whether something was booked under this reference.
+pub async fn is_booked(connection: &mut PgConnection, kind: EntryKind, reference: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM ledger_entry WHERE kind = $1 AND reference = $2) AS "exists!""#,
+        kind.name(),
+        reference,
+    )
+    .fetch_one(connection)
+    .await
+}
+
 /// What is left of a payment: charged minus transferred, refunded, and lost in disputes, as booked. What an open dispute
 /// keeps away counts: nothing moves until it is decided.
 pub async fn sum_left(connection: &mut PgConnection, session: PaymentSessionId) -> Result<Cents, sqlx::Error> {
