@@ -300,8 +300,13 @@ async fn fault_case_92_an_event_that_cannot_be_stored_is_not_acknowledged() {
         while let Ok(connection) = app.state.pool.acquire().await {
             held.push(connection);
         }
+        // Those for single statements too.
+        let mut held_singly = Vec::new();
+        while let Ok(connection) = app.state.connection().await {
+            held_singly.push(connection);
+        }
         send_webhook(app, &body).await.expect(503);
-        drop(held);
+        drop((held, held_singly));
         assert_eq!(count(app, "SELECT count(*) FROM stripe_event").await, 0);
         send_webhook(app, &body).await.expect(200);
         status_becomes(app, posting, "PUBLISHED").await;
