@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use freehunt_domain::users::Role;
 use freehunt_sandbox::stand_in::Misbehaviour;
-use freehunt_tests::{Answer, Persona, Refused, TestApp, TestOptions, eventually, settings::PASSWORD};
+use freehunt_tests::{Answer, ChatServer, Persona, Refused, TestApp, TestOptions, eventually, settings::PASSWORD};
 use http::{Method, StatusCode};
 use serde_json::json;
 
@@ -219,6 +219,61 @@ async fn either_server_renews_the_tokens_for_both() {
             })
             .await;
         }
+    })
+    .await;
+}
+
+/// As [`expire_access_token`]; and the renewed tokens are on their way for a while.
+async fn renew_slowly(app: &TestApp, alice: &Persona) {
+    expire_access_token(app);
+    let slow = Misbehaviour::Slow(Duration::from_millis(700));
+    app.authentik.controls().misbehave_on(Method::POST, "/application/o/token/", 1, slow);
+    age_confirmation(app, alice).await;
+}
+
+/// The session goes on: its tokens can be renewed once more, with the token that the provider gave last.
+async fn renews_once_more(app: &TestApp, server: &ChatServer, alice: &Persona) {
+    expire_access_token(app);
+    age_confirmation(app, alice).await;
+    let before = renewals(app);
+    alice.chat(server).await;
+    assert_eq!(renewals(app), before + 1);
+}
+
+/// The provider takes the old refresh token while it answers; a client that goes away meanwhile must not end the session.
+#[tokio::test]
+async fn a_client_that_goes_away_loses_no_renewed_token() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let (alice, _) = by_openid_connect(app, "alice").await;
+        renew_slowly(app, &alice).await;
+        let old = confirmed_at(app, &alice).await;
+        let asked = eventually("the provider is asked for new tokens", async || renewals(app) == 1);
+        tokio::select! {
+            socket = alice.try_chat(&server) => panic!("it was answered at once: {:?}", socket.err()),
+            () = asked => {}
+        }
+        eventually("the renewed tokens are written", async || confirmed_at(app, &alice).await > old).await;
+        renews_once_more(app, &server, &alice).await;
+    })
+    .await;
+}
+
+/// The same for a replica that stops meanwhile.
+#[tokio::test]
+async fn a_replica_that_stops_writes_renewed_tokens_first() {
+    let options = TestOptions::default().with("SESSION_REVALIDATE_SECONDS", "60");
+    TestApp::run_with(options, async |app| {
+        let (first, second) = (app.chat_server().await, app.chat_server().await);
+        let (alice, _) = by_openid_connect(app, "alice").await;
+        let socket = alice.chat(&first).await;
+        renew_slowly(app, &alice).await;
+        let old = confirmed_at(app, &alice).await;
+        eventually("the watch asks the provider for new tokens", async || renewals(app) == 1).await;
+        first.stop();
+        socket.wait_for_close().await;
+        eventually("the renewed tokens are written", async || confirmed_at(app, &alice).await > old).await;
+        renews_once_more(app, &second, &alice).await;
     })
     .await;
 }

@@ -35,6 +35,8 @@ pub enum ConfirmationError {
     Authentik(#[from] Unavailable),
     #[error("OpenID Connect: {0}")]
     Oidc(#[from] OidcError),
+    #[error("the confirmation broke off")]
+    BrokenOff,
 }
 
 /// Authentik's word.
@@ -52,7 +54,7 @@ pub async fn is_good(state: &MessagingState, recognised: &Recognised) -> Result<
     if recognised.confirmation_age <= state.config.sessions.grace {
         return Ok(true);
     }
-    Ok(confirm(state, &recognised.ticket).await? == Answer::Confirmed)
+    Ok(confirm(state, Arc::clone(&recognised.ticket)).await? == Answer::Confirmed)
 }
 
 /// A session whose confirmation is old.
@@ -63,11 +65,14 @@ pub struct Stale {
 }
 
 /// Asks about all of them. Sockets of the refused end; those whose last confirmation is older than the grace are cut
-/// while Authentik is away, or cannot be asked.
+/// while Authentik is away, or cannot be asked. Asks about no more of them once the server stops.
 pub async fn confirm_all(state: &MessagingState, stale: Vec<Stale>) {
     stream::iter(stale)
         .for_each_concurrent(AT_ONCE, |stale| async move {
-            match confirm(state, &stale.ticket).await {
+            if state.readiness.is_closing() {
+                return;
+            }
+            match confirm(state, stale.ticket).await {
                 Ok(Answer::Confirmed) => return,
                 Ok(Answer::Refused) => {
                     for client in state.registry.of_session(stale.session) {
@@ -90,7 +95,20 @@ pub async fn confirm_all(state: &MessagingState, stale: Vec<Stale>) {
         .await;
 }
 
-async fn confirm(state: &MessagingState, ticket: &Token) -> Result<Answer, ConfirmationError> {
+/// On a task of its own, which whoever asks may leave: a refresh token is used up as soon as the provider has answered,
+/// and what it was renewed to must be written.
+async fn confirm(state: &MessagingState, ticket: Arc<Token>) -> Result<Answer, ConfirmationError> {
+    let under_way = Arc::clone(&state.confirmations).read_owned().await;
+    let state = state.clone();
+    let confirming = tokio::spawn(async move {
+        let answer = ask(&state, &ticket).await;
+        drop(under_way);
+        answer
+    });
+    confirming.await.map_err(|_| ConfirmationError::BrokenOff)?
+}
+
+async fn ask(state: &MessagingState, ticket: &Token) -> Result<Answer, ConfirmationError> {
     let mut connection = state.pool.acquire().await?;
     let holder = queries::find_ticket_holder(&mut connection, &ticket.hash()).await?;
     drop(connection);

@@ -55,6 +55,10 @@ pub async fn serve(server: Server, listener: TcpListener, stop: CancellationToke
     };
     cut_all.cancel();
     tasks.shutdown().await;
+    // None has begun since the sockets were closed, so that they have had most of their time already.
+    if tokio::time::timeout(http.shutdown_timeout, state.confirmations.write()).await.is_err() {
+        tracing::warn!("sessions were still being confirmed when the shutdown time was over");
+    }
     state.pool.close().await;
     state.delivery_pool.close().await;
     result

@@ -125,6 +125,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(confirming) = &self.confirming {
+            // Those that are under way go on by themselves.
             confirming.abort();
         }
     }

@@ -12,7 +12,7 @@ use freehunt_domain::{chat_events::FanOut, database, ids::SessionId, time::Clock
 use freehunt_fanout::Redis;
 use freehunt_serving::Readiness;
 use sqlx::PgPool;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, RwLock, mpsc};
 
 use crate::{auth::Handshakes, registry::Registry, relay::RecentMessages, signals::Signal};
 
@@ -34,6 +34,8 @@ pub struct Messaging {
     pub authentik: Authentik,
     /// The same, about those that began by OpenID Connect.
     pub oidc: Oidc,
+    /// Held for reading by each confirmation that is under way; the server ends after them.
+    pub confirmations: Arc<RwLock<()>>,
     /// What carries events and signals between replicas; `None` where PostgreSQL does.
     pub redis: Option<Redis>,
     pub fan_out: FanOut,
@@ -94,6 +96,7 @@ impl MessagingState {
             delivery_pool,
             authentik,
             oidc,
+            confirmations: Arc::default(),
             redis,
             fan_out,
             clock,
