@@ -46,7 +46,8 @@ impl KeyUse {
 
     /// For how long what went out may still be carried out without a look at `looked_at` having seen it.
     pub fn rest(self, looked_at: DateTime<Utc>) -> Option<Duration> {
-        let rested_at = self.sent_at? + QUARANTINE;
+        // A version that does not know the last sending notes the first.
+        let rested_at = self.sent_at.or(self.used_at)? + QUARANTINE;
         // A second more, so that the next look comes after the end.
         (looked_at <= rested_at).then(|| (rested_at - looked_at).to_std().unwrap_or_default() + Duration::from_secs(1))
     }

@@ -255,7 +255,8 @@ async fn settle_intent(
     };
     // The newest first: an earlier one may have failed and been repeated by an operator.
     let ours = refunds.iter().find(|refund| is_ours(refund) && refund.state != ProviderRefundState::Failed);
-    let failed = refunds.iter().find(is_ours);
+    // Not an earlier one of ours, which an old look may still show.
+    let failed = refunds.iter().find(|refund| intent.stripe_refund_id.as_deref() == Some(refund.id.as_str()));
     let by_hand = || refunds.iter().find(|refund| left.0 <= 0 && refund.state != ProviderRefundState::Failed);
     if let Some(refund) = ours {
         recorded.is_intent_made = true;
@@ -265,9 +266,7 @@ async fn settle_intent(
         recorded.is_intent_made = true;
         return record_made(connection, &intent, refund, given_back(refunds)).await;
     }
-    // An intent that is pending again was repeated by an operator after this failure.
     if let Some(refund) = failed
-        && intent.stripe_refund_id.is_some()
         && intent.status != RefundStatus::Failed
     {
         recorded.has_failed = true;

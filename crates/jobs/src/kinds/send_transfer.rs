@@ -24,7 +24,7 @@ pub async fn run(context: &JobContext, id: TransferIntentId) -> Result<(), Setba
         TransferStep::Ask { intent, looked_at } => (intent, looked_at),
     };
     // Nothing goes out again without a look at what was made before.
-    let was_sent = intent.key_sent_at.is_some() || intent.key_number > 1;
+    let was_sent = intent.key_used_at.is_some() || intent.key_number > 1;
     if was_sent && adopt(context, &intent).await? {
         return Ok(());
     }

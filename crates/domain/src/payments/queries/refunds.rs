@@ -157,12 +157,15 @@ pub async fn update_made(
     Ok(())
 }
 
-/// An operator's word: a failed refund is tried again under a new key.
+/// An operator's word: a failed refund is tried again under a new key: at once if the old one was sent once and refused,
+/// and after its rest if an earlier sending of it was never answered.
 pub async fn update_pending_again(connection: &mut PgConnection, id: RefundIntentId) -> Result<bool, sqlx::Error> {
     let updated = sqlx::query!(
         r#"UPDATE refund_intent
-           SET status = 'PENDING', key_number = key_number + 1, key_used_at = NULL, key_sent_at = NULL,
-               key_spent = false, failure_code = NULL, stripe_refund_id = NULL, updated_at = now()
+           SET status = 'PENDING', key_number = key_number + CASE WHEN key_sent_again THEN 0 ELSE 1 END,
+               key_used_at = CASE WHEN key_sent_again THEN key_used_at END,
+               key_sent_at = CASE WHEN key_sent_again THEN key_sent_at END,
+               key_spent = key_sent_again, failure_code = NULL, stripe_refund_id = NULL, updated_at = now()
            WHERE id = $1 AND status = 'FAILED'"#,
         id.0,
     )

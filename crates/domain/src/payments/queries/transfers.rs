@@ -43,7 +43,8 @@ pub struct NewTransfer<'a> {
     pub approved_by: UserId,
 }
 
-/// Inserts the checkpoint's one intent, or makes a refused one pending again under a new key.
+/// Inserts the checkpoint's one intent, or makes a refused one pending again under a new key: at once if the old one was
+/// sent once and refused, and after its rest if an earlier sending of it was never answered.
 pub async fn upsert_transfer(
     connection: &mut PgConnection,
     transfer: &NewTransfer<'_>,
@@ -56,7 +57,10 @@ pub async fn upsert_transfer(
            SET status = 'PENDING', payment_session_id = excluded.payment_session_id, freelance_id = excluded.freelance_id,
                destination = excluded.destination, source_transaction = excluded.source_transaction,
                gross_cents = excluded.gross_cents, fee_cents = excluded.fee_cents, net_cents = excluded.net_cents,
-               key_number = transfer_intent.key_number + 1, key_used_at = NULL, key_sent_at = NULL, key_spent = false,
+               key_number = transfer_intent.key_number + CASE WHEN transfer_intent.key_sent_again THEN 0 ELSE 1 END,
+               key_used_at = CASE WHEN transfer_intent.key_sent_again THEN transfer_intent.key_used_at END,
+               key_sent_at = CASE WHEN transfer_intent.key_sent_again THEN transfer_intent.key_sent_at END,
+               key_spent = transfer_intent.key_sent_again,
                failure_code = NULL, approved_by = excluded.approved_by, approved_at = now(), updated_at = now()
            WHERE transfer_intent.status = 'FAILED'
            RETURNING "#,
