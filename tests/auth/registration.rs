@@ -1,6 +1,9 @@
 //! The registration form: exactly one user and one account, however it is interrupted.
 
-use freehunt_domain::users::{BeginRegistration, Registrant, Role, begin_registration};
+use freehunt_domain::{
+    time::Clock,
+    users::{BeginRegistration, Registrant, Role, begin_registration},
+};
 use freehunt_sandbox::{
     authentik::{Behaviour, NewUser},
     stand_in::Misbehaviour,
@@ -9,7 +12,7 @@ use freehunt_tests::{Answer, TestApp, TestOptions, settings};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{cookies_of, count, log_in, with_cookie};
+use super::{Replica, cookies_of, count, log_in, with_cookie};
 
 fn form(username: &str, role: &str) -> Value {
     json!({ "email": format!("{username}@example.org"), "password": "Registered-1", "password_repeat": "Registered-1",
@@ -317,7 +320,37 @@ async fn a_registration_tells_nothing_about_the_password_of_another() {
         assert_eq!(guess(settings::PASSWORD).await, wrong);
         assert_eq!(log_in(app, "alice", settings::PASSWORD).await.expect(201)["success"], false);
         assert_eq!((asked(), noted("too_many").await), (before, 2));
+        // The last guess was not tried: that attempt might have the account, and stays until it expires.
+        assert_eq!(users_and_identities(app).await, (1, 1, 1));
+    })
+    .await;
+}
+
+/// Fault case 21: the same form again, refused meanwhile or not even tried, is the interrupted attempt's own and leaves it.
+#[tokio::test]
+async fn fault_case_21_an_interrupted_registration_outlives_repetitions_that_are_refused() {
+    let options =
+        TestOptions::default().with("LOGIN_LIMIT_ACCOUNT_BURST", "2").with("LOGIN_LIMIT_ACCOUNT_PER_MINUTE", "1");
+    TestApp::run_with(options, async |app| {
+        interrupt(app, "acme").await;
+        app.authentik.set_behaviour(Behaviour { deny: true, ..Behaviour::default() });
+        errors(register(app, &form("acme", "COMPANY")).await);
+        app.authentik.set_behaviour(Behaviour::default());
+        assert_eq!(count(app, "SELECT count(*) FROM registration_attempt").await, 1, "refused");
+        assert_eq!(log_in(app, "acme", "wrong").await.expect(201)["success"], false);
+        assert_eq!(log_in(app, "acme", "wrong").await.expect(201)["success"], false);
+        errors(register(app, &form("acme", "COMPANY")).await);
+        let too_many = r#"SELECT count(*) FROM "Log" WHERE "details"->>'reason' = 'too_many'"#;
+        assert!(count(app, too_many).await >= 1);
+        assert_eq!(count(app, "SELECT count(*) FROM registration_attempt").await, 1, "not tried");
+        // Another replica counts by itself.
+        let replica = Replica::start(app, Clock::system()).await;
+        let body = json!({ "email": "acme", "password": "Registered-1" });
+        let answer = app.at(&app.anonymous(), &replica.url).post("/auth/login", body).await;
+        let session = with_cookie(&app.anonymous(), &cookies_of(&answer));
+        assert_eq!(session.get("/auth/getme").await.expect(200)["role"], "COMPANY");
         assert_eq!(users_and_identities(app).await, (1, 1, 0));
+        replica.stop().await;
     })
     .await;
 }

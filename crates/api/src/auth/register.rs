@@ -99,6 +99,14 @@ pub enum RegisterOutcome {
 /// Who has an account at Authentik now, and the session that proves it.
 type Proof = (SessionCookie, Identity);
 
+/// What came of a login with the registration's own password.
+enum OwnLogIn {
+    Proven(Proof),
+    /// The password may be right; Authentik wants more than that.
+    NotAnswerableHere,
+    Refused,
+}
+
 /// What came of the enrolment.
 enum Enrolment {
     Proven(Proof),
@@ -194,8 +202,10 @@ async fn enroll(
             return Ok(proof.map_or_else(|| Enrolment::Refused(taken(true, true)), Enrolment::Proven));
         }
         Enrolled::Done { .. } => {
-            let proof = log_in(state, registration, address).await?;
-            return Ok(proof.map_or(Enrolment::Elsewhere, Enrolment::Proven));
+            return Ok(match log_in(state, registration, address).await? {
+                OwnLogIn::Proven(proof) => Enrolment::Proven(proof),
+                OwnLogIn::NotAnswerableHere | OwnLogIn::Refused => Enrolment::Elsewhere,
+            });
         }
         Enrolled::Refused(errors) => errors,
         Enrolled::Denied { message } => {
@@ -207,35 +217,46 @@ async fn enroll(
     // "Taken" may mean taken by an earlier attempt of the same person, however long ago, here or at the original:
     // whoever knows the password is that person.
     let may_be_taken = ["username", "email", "non_field_errors"].iter().any(|field| refused.0.contains_key(*field));
-    if may_be_taken && let Some(proof) = log_in_as_the_earlier(state, registration, address).await? {
-        return Ok(Enrolment::Proven(proof));
+    if may_be_taken {
+        match log_in_as_the_earlier(state, registration, address).await? {
+            Some(OwnLogIn::Proven(proof)) => return Ok(Enrolment::Proven(proof)),
+            // In any browser: the one it was begun in may be gone. The log-in form tells as much about the password.
+            Some(OwnLogIn::NotAnswerableHere) => return Ok(Enrolment::Elsewhere),
+            Some(OwnLogIn::Refused) => {}
+            // Nobody was asked, so that it may be this very attempt that has the account.
+            None => return Ok(Enrolment::Refused(refused)),
+        }
     }
     abandon_registration(&state.pool, pending).await?;
     Ok(Enrolment::Refused(refused))
 }
 
-/// Tries a password, as the log-in form does: within the account's limit, and with an audit line when it comes to nothing.
+/// Tries a password, as the log-in form does: within the account's limit, which `None` says is used up, and with an audit
+/// line when it comes to nothing.
 async fn log_in_as_the_earlier(
     state: &AppState,
     registration: &Registration,
     address: IpAddr,
-) -> Result<Option<Proof>, Failure> {
+) -> Result<Option<OwnLogIn>, Failure> {
     if state.login_limits.log_in_while_registering(&registration.username).is_err() {
         establish::note_refusal(state, "too_many", None, Some(address)).await?;
         return Ok(None);
     }
-    log_in(state, registration, address).await
+    log_in(state, registration, address).await.map(Some)
 }
 
-async fn log_in(state: &AppState, registration: &Registration, address: IpAddr) -> Result<Option<Proof>, Failure> {
-    let reason = match state.authentik.log_in(&registration.username, &registration.password).await? {
-        LogIn::Success { session, identity } => return own(state, registration, (session, identity), address).await,
-        LogIn::Refused(_) => "wrong_credentials",
-        LogIn::Denied { .. } => "denied",
-        LogIn::NotAnswerableHere { .. } => "not_answerable_here",
+async fn log_in(state: &AppState, registration: &Registration, address: IpAddr) -> Result<OwnLogIn, Failure> {
+    let (reason, outcome) = match state.authentik.log_in(&registration.username, &registration.password).await? {
+        LogIn::Success { session, identity } => {
+            let proof = own(state, registration, (session, identity), address).await?;
+            return Ok(proof.map_or(OwnLogIn::Refused, OwnLogIn::Proven));
+        }
+        LogIn::Refused(_) => ("wrong_credentials", OwnLogIn::Refused),
+        LogIn::Denied { .. } => ("denied", OwnLogIn::Refused),
+        LogIn::NotAnswerableHere { .. } => ("not_answerable_here", OwnLogIn::NotAnswerableHere),
     };
     establish::note_refusal(state, reason, None, Some(address)).await?;
-    Ok(None)
+    Ok(outcome)
 }
 
 /// The account must be the one that was asked for. To know the password of another is as good as not knowing it: the

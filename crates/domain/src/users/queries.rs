@@ -166,7 +166,7 @@ pub async fn lock_text(connection: &mut PgConnection, text: &str) -> Result<(), 
 }
 
 /// Writes an attempt to register, or finds the unfinished one with the same address and user name, whose life begins
-/// anew. `resumed` says which. The role is kept for whoever gives the same proof again.
+/// anew. `resumed` says which, `repeated` whether this proof was given for it before. The role is kept for whoever gives the same proof again.
 pub async fn upsert_pending_registration(
     connection: &mut PgConnection,
     registrant: Registrant<'_>,
@@ -183,9 +183,10 @@ pub async fn upsert_pending_registration(
            ), attempt AS (
                INSERT INTO registration_attempt (pending_id, proof, role) SELECT id, $5, $3 FROM pending
                ON CONFLICT (pending_id, proof) DO UPDATE SET role = excluded.role
-               RETURNING proof
+               RETURNING proof, (xmax <> 0) AS repeated
            )
-           SELECT pending.id, pending.expires_at, pending.resumed AS "resumed!", attempt.proof
+           SELECT pending.id, pending.expires_at, pending.resumed AS "resumed!", attempt.proof,
+                  attempt.repeated AS "repeated!"
            FROM pending, attempt"#,
         registrant.email,
         registrant.username,

@@ -37,6 +37,8 @@ pub struct PendingRegistration {
     pub resumed: bool,
     /// Of this attempt's maker.
     pub proof: Vec<u8>,
+    /// The same maker asked before, perhaps with another role.
+    pub repeated: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -75,13 +77,17 @@ pub async fn allow_browser(pool: &PgPool, registrant: Registrant<'_>, browser: &
     Ok(())
 }
 
-/// Authentik refused the attempt, so that nothing is left of it to finish; an earlier one stays.
+/// Authentik refused the attempt, so that nothing is left of it to finish. Earlier ones stay, the same maker's too: that
+/// one may have reached Authentik.
 pub async fn abandon_registration(pool: &PgPool, pending: &PendingRegistration) -> Result<(), sqlx::Error> {
     let mut connection = pool.acquire().await?;
     if !pending.resumed {
         queries::delete_pending_registration(&mut connection, pending).await?;
     }
-    queries::delete_registration_attempt(&mut connection, pending).await
+    if !pending.repeated {
+        queries::delete_registration_attempt(&mut connection, pending).await?;
+    }
+    Ok(())
 }
 
 /// Makes the user of an account that Authentik has just confirmed to be the registrant's.
