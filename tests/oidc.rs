@@ -117,21 +117,79 @@ async fn a_registration_that_goes_on_at_authentik_is_finished_by_its_browser() {
             "password": "Registered-1", "password_repeat": "Registered-1" });
         let answer = app.anonymous().post("/auth/register", form).await;
         let browser = with_cookie(&app.anonymous(), &cookies_of(&answer));
-        assert!(browser.cookie.starts_with("freehunt_oidc="), "{}", browser.cookie);
+        assert!(browser.cookie.starts_with("freehunt_registration="), "{}", browser.cookie);
         assert_eq!(answer.expect(201)["success"], false);
-        let stranger = app.anonymous();
-        let begun = stranger.get("/auth/oidc/login").await;
-        let stranger = with_cookie(&stranger, &cookies_of(&begun));
-        let callback = authorize(app, &location(&begun), "acme").await;
-        assert_eq!(error_of(&stranger.get(&callback).await), "unknown_account");
-        let begun = browser.get("/auth/oidc/login").await;
-        let callback = authorize(app, &location(&begun), "acme").await;
-        let finished = browser.get(&callback).await;
+        assert_eq!(error_of(&come_back(app, &app.anonymous(), "acme").await), "unknown_account");
+        let finished = come_back(app, &browser, "acme").await;
         let session = with_cookie(&app.anonymous(), &cookies_of(&finished));
         assert_eq!(session.get("/auth/getme").await.expect(200)["role"], "COMPANY");
         assert_eq!(count(app, "SELECT count(*) FROM registration_attempt").await, 0);
     })
     .await;
+}
+
+/// A browser after an answer: what it sets is kept, and what it removes is gone.
+fn after(browser: &Persona, answer: &Answer) -> Persona {
+    let set = answer.set_cookies();
+    let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+    let replaced: Vec<String> = set.iter().map(|cookie| name(cookie)).collect();
+    let mut pairs: Vec<String> = browser.cookie.split("; ").map(str::to_owned).collect();
+    pairs.retain(|pair| !pair.is_empty() && !replaced.contains(&name(pair)));
+    pairs.push(cookies_of(answer));
+    pairs.retain(|pair| !pair.is_empty());
+    with_cookie(browser, &pairs.join("; "))
+}
+
+/// Signs in at Authentik as `username`; what the browser is answered when it is back.
+async fn come_back(app: &TestApp, browser: &Persona, username: &str) -> Answer {
+    let begun = browser.get("/auth/oidc/login").await;
+    assert!(!begun.set_cookies().iter().any(|cookie| cookie.starts_with("freehunt_registration=")));
+    let callback = authorize(app, &location(&begun), username).await;
+    after(browser, &begun).get(&callback).await
+}
+
+/// Setting up a second factor takes a while, and the browser may do other things meanwhile, or be another one at last.
+async fn goes_on_at_authentik(returns_to_the_first: bool) {
+    TestApp::run(async |app| {
+        app.user("alice", Role::Freelance).await;
+        let behaviour = Behaviour { enrolment_logs_in: false, require_mfa: true, ..Behaviour::default() };
+        app.authentik.set_behaviour(behaviour);
+        let form = |password: &str| {
+            json!({ "email": "acme@example.org", "username": "acme", "role": "COMPANY",
+                "password": password, "password_repeat": password })
+        };
+        let register = async |password: &str| app.anonymous().post("/auth/register", form(password)).await;
+        let answer = register("Registered-1").await;
+        let given = answer.set_cookies();
+        assert!(given[0].starts_with("freehunt_registration=") && given[0].contains("Max-Age=86400"), "{given:?}");
+        let first = after(&app.anonymous(), &answer);
+        // Somebody else signs in and out in this browser.
+        let finished = come_back(app, &first, "alice").await;
+        assert!(cookies_of(&finished).contains("freehunt_session="));
+        let first = after(&first, &finished);
+        let first = after(&first, &first.post("/auth/logout", json!({})).await);
+        assert!(first.cookie.contains(given[0].split(';').next().unwrap()), "{}", first.cookie);
+        // Without the right password, another browser gets nothing that finishes the registration.
+        assert!(register("Another-1").await.set_cookies().is_empty());
+        let second = after(&app.anonymous(), &register("Registered-1").await);
+        assert!(second.cookie.starts_with("freehunt_registration="));
+        assert_eq!(count(app, "SELECT count(*) FROM registration_attempt").await, 3);
+        let browser = if returns_to_the_first { first } else { second };
+        let session = after(&app.anonymous(), &come_back(app, &browser, "acme").await);
+        assert_eq!(session.get("/auth/getme").await.expect(200)["role"], "COMPANY");
+        assert_eq!(count(app, "SELECT count(*) FROM registration_attempt").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_registration_that_goes_on_at_authentik_can_be_finished_all_day() {
+    goes_on_at_authentik(true).await;
+}
+
+#[tokio::test]
+async fn a_registration_that_goes_on_at_authentik_can_be_finished_in_another_browser() {
+    goes_on_at_authentik(false).await;
 }
 
 /// Fault cases 5 and 6, for this way in.

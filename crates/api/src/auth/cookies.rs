@@ -1,5 +1,6 @@
 //! The cookies this server sets: the session's, the socket ticket's, the one that ties an OpenID Connect login to a
-//! browser, and what is left of a session that was logged out. Names carry the prefixes that browsers enforce, where cookies are `Secure`.
+//! browser, the one that does so for a registration, and what is left of a session that was logged out. Names carry the
+//! prefixes that browsers enforce, where cookies are `Secure`.
 
 use std::time::Duration;
 
@@ -24,6 +25,11 @@ pub(super) fn session_name(secure: bool) -> &'static str {
 
 pub(super) fn browser_name(secure: bool) -> &'static str {
     if secure { "__Host-freehunt_oidc" } else { "freehunt_oidc" }
+}
+
+/// Of its own: an OpenID Connect login ends within minutes, and a registration that goes on at Authentik takes hours.
+pub(super) fn registration_name(secure: bool) -> &'static str {
+    if secure { "__Host-freehunt_registration" } else { "freehunt_registration" }
 }
 
 /// Of the token of a session that was logged out. It opens nothing; it only shows that whoever logs in next has been here.
@@ -66,6 +72,12 @@ impl SetCookies {
     pub(super) fn browser(frontend: &FrontendConfig, value: &str, lifetime: Duration) -> Self {
         let secure = frontend.secure_cookies;
         Self(vec![set_cookie(browser_name(secure), value, None, "/", secure, lifetime)])
+    }
+
+    /// What finishes a registration in this browser. Nothing removes it, since several may hang on it; it goes by itself.
+    pub(super) fn registration(frontend: &FrontendConfig, browser: &Token, lifetime: Duration) -> Self {
+        let secure = frontend.secure_cookies;
+        Self(vec![set_cookie(registration_name(secure), browser.as_str(), None, "/", secure, lifetime)])
     }
 
     /// Lets the browser be known again as one that had this session, which is over.

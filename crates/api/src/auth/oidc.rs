@@ -45,7 +45,7 @@ pub async fn begin(
     state.login_limits.begin_oidc_from(address).map_err(ApiError::too_many_requests)?;
     let frontend = &state.config.frontend;
     let request = state.oidc.authorization_request().await.map_err(Failure::from)?;
-    let browser = browser_of(state, headers)?;
+    let browser = held_or_new(headers, cookies::browser_name(frontend.secure_cookies))?;
     let verifier = secrets::seal(browser.as_str(), request.pkce_verifier.expose_secret().as_bytes());
     let login = OidcLogin {
         nonce: request.nonce,
@@ -58,12 +58,13 @@ pub async fn begin(
     Ok(Redirection { to: request.url, cookies: SetCookies::browser(frontend, browser.as_str(), LOGIN_LIFETIME) })
 }
 
-/// What this browser holds already, or is to hold from now on.
-pub(super) fn browser_of(state: &AppState, headers: &HeaderMap) -> Result<Token, Failure> {
-    let name = cookies::browser_name(state.config.frontend.secure_cookies);
-    let known = only_cookie(headers, name).ok().flatten();
-    known
-        .and_then(Token::parse)
+fn held(headers: &HeaderMap, cookie: &str) -> Option<Token> {
+    only_cookie(headers, cookie).ok().flatten().and_then(Token::parse)
+}
+
+/// What this browser holds in that cookie already, or is to hold from now on.
+pub(super) fn held_or_new(headers: &HeaderMap, cookie: &str) -> Result<Token, Failure> {
+    held(headers, cookie)
         .map_or_else(Token::random, Ok)
         .map_err(|_| Failure::Internal("the system has no randomness to give"))
 }
@@ -124,8 +125,8 @@ pub async fn finish(state: &AppState, callback: Callback<'_>) -> ApiResult<Redir
 
 async fn sign_in(state: &AppState, callback: &Callback<'_>) -> ApiResult<Result<(Url, SetCookies), NoLogin>> {
     let frontend = &state.config.frontend;
-    let browser = only_cookie(callback.headers, cookies::browser_name(frontend.secure_cookies)).ok().flatten();
-    let (Some(browser), Some(login_state)) = (browser.and_then(Token::parse), callback.state) else {
+    let browser = held(callback.headers, cookies::browser_name(frontend.secure_cookies));
+    let (Some(browser), Some(login_state)) = (browser, callback.state) else {
         return Ok(Err(NoLogin::Expired));
     };
     let mut connection = state.connection().await?;
@@ -147,26 +148,22 @@ async fn sign_in(state: &AppState, callback: &Callback<'_>) -> ApiResult<Result<
             return Ok(Err(NoLogin::Unavailable));
         }
     };
-    match open(state, callback, &tokens, &browser).await {
+    match open(state, callback, &tokens).await {
         Ok(cookies) => Ok(Ok((allowed_return(frontend, Some(&login.return_to)), cookies))),
         Err(Failure::Refused) => Ok(Err(NoLogin::UnknownAccount)),
         Err(failure) => Err(failure.into()),
     }
 }
 
-async fn open(
-    state: &AppState,
-    callback: &Callback<'_>,
-    tokens: &OidcTokens,
-    browser: &Token,
-) -> Result<SetCookies, Failure> {
+async fn open(state: &AppState, callback: &Callback<'_>, tokens: &OidcTokens) -> Result<SetCookies, Failure> {
     let identity = ProviderIdentity {
         uid: &tokens.subject,
         email: tokens.email.as_deref(),
         username: tokens.username.as_deref(),
         client_address: Some(callback.address),
     };
-    let user = establish::resolve(state, identity, Some(RegistrationProof::Browser(browser))).await?;
+    let registration = held(callback.headers, cookies::registration_name(state.config.frontend.secure_cookies));
+    let user = establish::resolve(state, identity, registration.as_ref().map(RegistrationProof::Browser)).await?;
     let text = |secret: &SecretString| secret.expose_secret().to_owned();
     let sign_in = SignIn {
         user: &user,

@@ -11,7 +11,7 @@ use freehunt_domain::users::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    cookies::SetCookies,
+    cookies::{self, SetCookies},
     establish::{self, SignIn},
     failure::Failure,
     oidc,
@@ -171,9 +171,9 @@ async fn go_on_elsewhere(
     registration: &Registration,
     headers: &HeaderMap,
 ) -> Result<RegisterOutcome, Failure> {
-    let browser = oidc::browser_of(state, headers)?;
+    let browser = oidc::held_or_new(headers, cookies::registration_name(state.config.frontend.secure_cookies))?;
     allow_browser(&state.pool, registration.registrant(), &browser).await?;
-    let cookies = SetCookies::browser(&state.config.frontend, browser.as_str(), TIME_ELSEWHERE);
+    let cookies = SetCookies::registration(&state.config.frontend, &browser, TIME_ELSEWHERE);
     let text = "Sign in through Authentik to finish the registration.";
     Ok(RegisterOutcome::GoesOnElsewhere(FlowErrors::of("non_field_errors", text, "invalid"), cookies))
 }
