@@ -288,6 +288,45 @@ async fn a_younger_account_is_reported_and_stays_unbound() {
     .await;
 }
 
+/// Where only the numbers of accounts tell, one pair out of order is no reason to lock out everybody between them.
+#[tokio::test]
+async fn one_account_out_of_order_leaves_the_others_alone() {
+    TestApp::run(async |app| {
+        let names = ["alice", "bob", "carol", "dave", "erin"];
+        let mut ids = Vec::new();
+        for (days, name) in names.into_iter().enumerate() {
+            ids.push(app.user(name, Role::Freelance).await.user_id);
+            sqlx::query(r#"UPDATE "User" SET "createdAt" = "createdAt" + $2 * interval '1 day' WHERE "username" = $1"#)
+                .bind(name)
+                .bind(days as f64)
+                .execute(&app.pool)
+                .await
+                .unwrap();
+        }
+        sqlx::query("DELETE FROM identity").execute(&app.pool).await.unwrap();
+        let younger = async |numbers: [i64; 5]| {
+            let entry = |(name, number): (&str, i64)| DirectoryEntry {
+                uid: app.authentik.user(name).unwrap().uid,
+                number,
+                created_at: None,
+                username: name.to_owned(),
+                email: format!("{name}@example.org"),
+                is_usable: true,
+            };
+            let directory: Vec<DirectoryEntry> = names.into_iter().zip(numbers).map(entry).collect();
+            let outcome = bind_identities(&app.pool, &directory, true).await.unwrap();
+            assert_eq!(outcome.bound.len() + outcome.younger.len(), 5);
+            outcome.younger
+        };
+        assert_eq!(younger([1, 2, 3, 4, 5]).await, []);
+        assert_eq!(younger([9, 2, 3, 4, 5]).await, [ids[0]], "alice's account was made anew");
+        assert_eq!(younger([1, 8, 3, 9, 10]).await, [ids[1]], "either bob's or carol's: the later one is bob's");
+        assert_eq!(younger([2, 3, 4, 5, 1]).await, [], "erin had an account before there was FreeHunt");
+        assert_eq!(younger([8, 9, 3, 4, 5]).await, [ids[0], ids[1]]);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn trust_on_first_use_binds_once() {
     let options = TestOptions::default().with("IDENTITY_TRUST_ON_FIRST_USE", "true");
