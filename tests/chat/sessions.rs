@@ -279,7 +279,7 @@ async fn a_replica_that_stops_writes_renewed_tokens_first() {
 }
 
 /// A session that nobody can be asked about (its ticket holds no secret, or is gone) serves no socket for longer than the
-/// grace; the HTTP API may confirm it anew.
+/// grace; the HTTP API may confirm it anew, and leaves the secret with the ticket.
 #[tokio::test]
 async fn without_anything_to_ask_with_sockets_end_after_the_grace() {
     TestApp::run(async |app| {
@@ -295,6 +295,8 @@ async fn without_anything_to_ask_with_sockets_end_after_the_grace() {
             alice.try_chat(&server).await.is_ok()
         })
         .await;
+        age_confirmation(app, &alice).await;
+        drop(alice.chat(&server).await);
         sqlx::query("DELETE FROM socket_ticket").execute(&app.pool).await.unwrap();
         age_confirmation(app, &alice).await;
         assert!(matches!(browser.try_chat(&server).await, Err(Refused::Http(401, _))), "its ticket is gone");

@@ -101,18 +101,22 @@ fn session(row: &SessionRow, is_confirmed: bool) -> Session {
 
 /// Asks Authentik whether the session still is this user's, and notes that it is.
 async fn confirm(state: &AppState, credential: &Credential, row: &SessionRow) -> Result<(), Failure> {
-    match (credential, row.origin) {
-        (Credential::Upstream(cookie), SessionOrigin::Authentik) => confirm_cookie(state, cookie, row).await?,
+    let cookie = match (credential, row.origin) {
+        (Credential::Upstream(cookie), SessionOrigin::Authentik) => cookie.clone(),
         (Credential::Session(token), SessionOrigin::Form | SessionOrigin::Oidc) => {
             let sealed = row.upstream_secret.as_deref().ok_or(Failure::Refused)?;
             match UpstreamSecret::open(token.as_str(), sealed).ok_or(Failure::Refused)? {
-                UpstreamSecret::Cookie { value } => confirm_cookie(state, &SessionCookie::new(value), row).await?,
+                UpstreamSecret::Cookie { value } => SessionCookie::new(value),
                 tokens => return confirm_tokens(state, token, row, tokens).await,
             }
         }
         _ => return Err(Failure::Refused),
-    }
-    note(state, row, NewSecrets::default()).await
+    };
+    confirm_cookie(state, &cookie, row).await?;
+    let for_empty_ticket = credential
+        .socket_ticket()
+        .and_then(|ticket| UpstreamSecret::Cookie { value: cookie.expose().to_owned() }.seal(ticket.as_str()));
+    note(state, row, NewSecrets { for_empty_ticket: for_empty_ticket.as_deref(), ..NewSecrets::default() }).await
 }
 
 async fn note(state: &AppState, row: &SessionRow, secrets: NewSecrets<'_>) -> Result<(), Failure> {
@@ -155,7 +159,9 @@ async fn confirm_tokens(
     match state.oidc.confirm(&SecretString::from(access.clone()), refresh.as_ref()).await? {
         TokenState::Good(info) => {
             is_same_person(row, &info.subject, info.email.as_deref())?;
-            note(state, row, NewSecrets::default()).await
+            let for_empty_ticket = if sealed.is_none() { newest.seal(ticket.as_str()) } else { None };
+            note(state, row, NewSecrets { for_empty_ticket: for_empty_ticket.as_deref(), ..NewSecrets::default() })
+                .await
         }
         TokenState::Renewed(tokens) => {
             if let Some(subject) = &tokens.subject {
@@ -167,7 +173,11 @@ async fn confirm_tokens(
                 tokens.id_token.as_ref().map(ExposeSecret::expose_secret),
             );
             let (for_session, for_ticket) = (renewed.seal(token.as_str()), renewed.seal(ticket.as_str()));
-            let secrets = NewSecrets { for_session: for_session.as_deref(), for_ticket: for_ticket.as_deref() };
+            let secrets = NewSecrets {
+                for_session: for_session.as_deref(),
+                for_ticket: for_ticket.as_deref(),
+                ..NewSecrets::default()
+            };
             note(state, row, secrets).await
         }
         TokenState::Over => {

@@ -125,6 +125,8 @@ pub async fn find_ticket_holder(
 pub struct NewSecrets<'a> {
     pub for_session: Option<&'a [u8]>,
     pub for_ticket: Option<&'a [u8]>,
+    /// Only where the ticket has none: one from before tickets had secrets.
+    pub for_empty_ticket: Option<&'a [u8]>,
 }
 
 /// Authentik has just confirmed the session; `false` when it was revoked meanwhile.
@@ -138,13 +140,15 @@ pub async fn confirm_session(
                UPDATE session SET validated_at = now(), upstream_secret = coalesce($2, upstream_secret)
                WHERE id = $1 AND revoked_at IS NULL RETURNING id
            ), renewed AS (
-               UPDATE socket_ticket t SET upstream_secret = $3
-               FROM confirmed WHERE t.session_id = confirmed.id AND $3::bytea IS NOT NULL
+               UPDATE socket_ticket t SET upstream_secret = coalesce($3, $4)
+               FROM confirmed WHERE t.session_id = confirmed.id
+                   AND ($3::bytea IS NOT NULL OR (t.upstream_secret IS NULL AND $4::bytea IS NOT NULL))
            )
            SELECT EXISTS (SELECT FROM confirmed) AS "live!""#,
         id.0,
         secrets.for_session,
         secrets.for_ticket,
+        secrets.for_empty_ticket,
     )
     .fetch_one(connection)
     .await
