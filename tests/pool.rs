@@ -66,8 +66,8 @@ async fn a_transaction_that_was_left_before_it_began_is_rolled_back_too() {
     with_one_connection(async |connections, beside| {
         sqlx::raw_sql("CREATE TABLE begun (id int)").execute(&mut *beside).await.unwrap();
         let mut connection = connections.acquire().await.unwrap();
-        // Sent, and not waited for any longer.
-        assert!(connection.begin().now_or_never().is_none(), "an answer takes its time");
+        // Sent, and not waited for: on a busy machine the answer may be there, and then it is a transaction that was left.
+        drop(connection.begin().now_or_never());
         drop(connection);
         let mut connection = connections.acquire().await.unwrap();
         sqlx::raw_sql("INSERT INTO begun VALUES (1)").execute(&mut *connection).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_pool_for_transactions_ends_what_was_left_before_it_began() {
     let pool = freehunt_domain::database::pool(database.url().parse().unwrap(), 1, PATIENCE * 4);
     sqlx::raw_sql("CREATE TABLE begun (id int)").execute(&pool).await.unwrap();
     let mut connection = pool.acquire().await.unwrap();
-    assert!(connection.begin().now_or_never().is_none());
+    drop(connection.begin().now_or_never());
     drop(connection);
     sqlx::raw_sql("INSERT INTO begun VALUES (1)").execute(&pool).await.unwrap();
     let mut beside = PgConnection::connect(&database.url()).await.unwrap();

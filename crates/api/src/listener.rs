@@ -15,10 +15,7 @@ use freehunt_domain::{
     sessions, skills,
 };
 use freehunt_serving::heart::{self, Connected, Deaf, Heart, Lost};
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgListener},
-};
+use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -119,10 +116,7 @@ async fn listen(options: PgConnectOptions, memory: Memory, stop: CancellationTok
 /// Returns when the connection is lost, or nobody needs it. A fresh listener each time: sqlx's own reconnecting would not
 /// say so in time.
 async fn hear(pool: &PgPool, memory: &Memory) -> Result<(), Lost> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    // A lost connection is noticed at once; by itself sqlx would first look for another while nothing is heard.
-    listener.eager_reconnect(false);
-    listener.listen_all(CHANNELS).await?;
+    let mut listener = heart::listen_to(pool, CHANNELS).await?;
     memory.begin_listening().await;
     let _connected = Connected::new(VIA);
     let (mut heart, mut beats) = Heart::new(VIA);

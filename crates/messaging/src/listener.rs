@@ -6,11 +6,8 @@ use std::time::Duration;
 
 use freehunt_domain::{chat_events, database, ids::SessionId, live_chat, sessions};
 use freehunt_fanout::ids_of;
-use freehunt_serving::heart::{Connected, Heart, Lost};
-use sqlx::{
-    PgPool,
-    postgres::{PgListener, PgNotification},
-};
+use freehunt_serving::heart::{Connected, Heart, Lost, listen_to};
+use sqlx::{PgPool, postgres::PgNotification};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -59,10 +56,7 @@ impl Pauses {
 
 /// Listens until the connection is lost.
 async fn listen(state: &MessagingState, pool: &PgPool) -> Result<std::convert::Infallible, Lost> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    // A lost connection is noticed here, and replaced by the caller.
-    listener.eager_reconnect(false);
-    listener.listen_all(CHANNELS).await?;
+    let mut listener = listen_to(pool, CHANNELS).await?;
     let _connected = Connected::new(VIA);
     tracing::info!("listening to the database");
     state.rescan.notify_one();

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use sqlx::{PgPool, postgres::PgListener};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use uuid::Uuid;
 
 /// How often this replica tells itself something.
@@ -27,6 +28,18 @@ pub enum Lost {
     Closed,
     #[error(transparent)]
     Deaf(#[from] Deaf),
+}
+
+/// A connection that listens. One that falls silent before it has said so is given up: only later does a heart beat on it.
+pub async fn listen_to(pool: &PgPool, channels: impl IntoIterator<Item = &str>) -> Result<PgListener, Lost> {
+    let begun = async {
+        let mut listener = PgListener::connect_with(pool).await?;
+        // A lost connection is noticed at once; by itself sqlx would first look for another while nothing is heard.
+        listener.eager_reconnect(false);
+        listener.listen_all(channels).await?;
+        Ok::<_, sqlx::Error>(listener)
+    };
+    Ok(timeout(LONGEST, begun).await.map_err(|_| Deaf)??)
 }
 
 /// The beats of one connection.
