@@ -6,8 +6,11 @@
 mod announce;
 
 use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_util::StreamExt;
@@ -25,7 +28,7 @@ pub use announce::{announce, ids_of};
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 /// Longest time of one command.
 const COMMAND_TIME: Duration = Duration::from_millis(500);
-/// After a failure nothing is tried for this long, so that whoever publishes can do otherwise at once.
+/// Between two attempts to find out whether Redis is back.
 const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, thiserror::Error)]
@@ -34,16 +37,14 @@ pub enum FanoutError {
     Redis(#[from] RedisError),
     #[error("Redis does not answer in time")]
     TimedOut,
-    /// It has just failed, and was not asked again.
-    #[error("Redis has just failed")]
+    /// It has failed, and is not asked again before it has answered a question that nobody waits for.
+    #[error("Redis has failed and is not back yet")]
     Resting,
 }
 
 /// One Redis server. Connects when it is first used, and again after a failure.
 pub struct Redis {
-    client: Client,
-    connection: OnceCell<ConnectionManager>,
-    failed_at: Mutex<Option<Instant>>,
+    server: Arc<Server>,
     /// Begins every channel: a server may carry several installations, each with a database number of its own, and
     /// channels know no database numbers.
     prefix: String,
@@ -54,10 +55,12 @@ impl Redis {
     pub fn new(url: &Url) -> Result<Self, FanoutError> {
         let client = Client::open(url.clone())?;
         let prefix = format!("freehunt:{}:", client.get_connection_info().redis_settings().db());
-        Ok(Self { client, connection: OnceCell::new(), failed_at: Mutex::new(None), prefix })
+        let server = Arc::new(Server { client, connection: OnceCell::new(), is_down: AtomicBool::new(false) });
+        Ok(Self { server, prefix })
     }
 
-    /// Publishes, and says how many are subscribed. Fails within a second, and at once soon after a failure.
+    /// Publishes, and says how many are subscribed. Fails within a second, and from then on at once, until Redis is back:
+    /// one that hangs delays whoever publishes a single time.
     pub async fn publish(&self, channel: &str, text: &str) -> Result<u64, FanoutError> {
         self.ask(cmd("PUBLISH").arg(self.name_of(channel)).arg(text)).await
     }
@@ -72,7 +75,7 @@ impl Redis {
     pub async fn subscribe(&self, channels: &[&str]) -> Result<Subscription, FanoutError> {
         let names: Vec<String> = channels.iter().map(|channel| self.name_of(channel)).collect();
         let subscribing = async {
-            let mut connection = self.client.get_async_pubsub().await?;
+            let mut connection = self.server.client.get_async_pubsub().await?;
             connection.subscribe(names).await?;
             Ok::<_, FanoutError>(connection.into_on_message())
         };
@@ -85,21 +88,30 @@ impl Redis {
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, FanoutError> {
-        if self.last_failure().is_some_and(|failed_at| failed_at.elapsed() < PAUSE) {
+        if self.server.is_down.load(Ordering::Relaxed) {
             return Err(FanoutError::Resting);
         }
+        let answer = self.server.ask(command).await;
+        if answer.is_err() && !self.server.is_down.swap(true, Ordering::Relaxed) {
+            tokio::spawn(wait_until_back(Arc::downgrade(&self.server)));
+        }
+        answer
+    }
+}
+
+struct Server {
+    client: Client,
+    connection: OnceCell<ConnectionManager>,
+    is_down: AtomicBool,
+}
+
+impl Server {
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, FanoutError> {
         let asking = async {
             let connection = self.connection.get_or_try_init(|| self.connect()).await?;
             Ok(command.query_async(&mut connection.clone()).await?)
         };
-        let answer = timeout(COMMAND_TIME, asking).await.unwrap_or(Err(FanoutError::TimedOut));
-        let failed_at = answer.is_err().then(Instant::now);
-        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = failed_at;
-        answer
-    }
-
-    fn last_failure(&self) -> Option<Instant> {
-        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner)
+        timeout(COMMAND_TIME, asking).await.unwrap_or(Err(FanoutError::TimedOut))
     }
 
     /// Connects with the first command.
@@ -109,6 +121,18 @@ impl Redis {
             .set_connection_timeout(Some(CONNECT_TIME))
             .set_response_timeout(Some(COMMAND_TIME));
         ConnectionManager::new_lazy_with_config(self.client.clone(), config)
+    }
+}
+
+/// Ends when Redis answers, or when nobody uses it any more.
+async fn wait_until_back(server: Weak<Server>) {
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let Some(server) = server.upgrade() else { return };
+        if server.ask::<String>(&cmd("PING")).await.is_ok() {
+            server.is_down.store(false, Ordering::Relaxed);
+            return;
+        }
     }
 }
 
@@ -129,5 +153,32 @@ impl Subscription {
                 return Some((channel, text));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Whoever publishes waits once, not each time that Redis might be back.
+    #[tokio::test]
+    async fn a_redis_that_hangs_delays_nobody_twice() {
+        // Connections are taken by the system, and nobody answers.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", silent.local_addr().unwrap());
+        let redis = Redis::new(&url.parse().unwrap()).unwrap();
+        let began = Instant::now();
+        let mut slow = 0;
+        while began.elapsed() < 3 * (COMMAND_TIME + PAUSE) / 2 {
+            let asked = Instant::now();
+            assert!(redis.publish("channel", "text").await.is_err());
+            slow += usize::from(asked.elapsed() > COMMAND_TIME / 4);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(slow, 1);
     }
 }
