@@ -1,8 +1,8 @@
 //! What the messaging servers deliver: rows written in the transaction of the change they tell of, with a notification
 //! that carries only the id. This module knows no socket; it says what happened, to which rows, and whom it concerns.
 //!
-//! A server that missed notifications re-reads by time. Ids are given before commits, so a reader looks back some
-//! seconds and leaves out what it delivered already.
+//! A server that missed notifications re-reads by transaction. Ids and times are given before commits, so a reader looks at
+//! all that was written by transactions that were open when it last looked, and leaves out what it delivered already.
 //!
 //! Where Redis carries the ids ([`FanOut::Redis`]), nothing is notified: whoever began the
 //! work asks with [`collect`] which events it wrote, and passes them on after the commit.

@@ -1,8 +1,8 @@
 //! Events of the database, sent to the sockets of this replica, each once.
 //!
 //! Ids come from the listener. Since a notification may be missed and since ids are given before commits, the relay
-//! also scans: regularly, and at once after a gap, from some seconds before the last scan, leaving out what it
-//! delivered already.
+//! also scans: regularly, and at once after a gap, for what was written by the transactions that were open at the last
+//! scan or began after it, leaving out what it delivered already.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -10,11 +10,10 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
 use freehunt_domain::{
     chat_events::ChatEventKind,
     ids::{MessageId, UserId},
-    live_chat::{self, Delivery, DeliveryBody},
+    live_chat::{self, Delivery, DeliveryBody, queries::Horizon},
 };
 use tokio::{
     sync::mpsc,
@@ -29,16 +28,14 @@ const BATCH: usize = 256;
 const PAGE: i64 = 5_000;
 /// How often the database is scanned, whatever the listener hears.
 const SCAN_INTERVAL: Duration = Duration::from_secs(2);
-/// How far a scan looks back before the last one: longer than a transaction that writes a message may take.
-const OVERLAP: TimeDelta = TimeDelta::seconds(15);
-/// Delivered ids that are remembered; many times what the overlap can hold.
+/// Delivered ids that are remembered; more than are written within [`live_chat::LONGEST_TRANSACTION`].
 const REMEMBERED: usize = 200_000;
 /// Pause after a failure of the database.
 const BACK_OFF: Duration = Duration::from_millis(250);
 
 /// Runs until the queue is dropped.
 pub async fn run(state: MessagingState, mut heard: mpsc::Receiver<i64>) {
-    let mut relay = Relay { state: state.clone(), delivered: Remembered::default(), scanned_at: None };
+    let mut relay = Relay { state: state.clone(), delivered: Remembered::default(), horizon: None };
     let mut ticks = tokio::time::interval(SCAN_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut batch = Vec::with_capacity(BATCH);
@@ -65,23 +62,22 @@ pub async fn run(state: MessagingState, mut heard: mpsc::Receiver<i64>) {
 struct Relay {
     state: MessagingState,
     delivered: Remembered<i64>,
-    /// By the database's clock; `None` before the first scan, which only reads the clock: sockets are given what was
-    /// before them when they connect.
-    scanned_at: Option<DateTime<Utc>>,
+    /// Of the last scan; `None` before the first, which only reads it: sockets are given what was before them when they
+    /// connect.
+    horizon: Option<Horizon>,
 }
 
 impl Relay {
     async fn scan(&mut self) -> Result<(), sqlx::Error> {
         let mut connection = self.state.delivery_pool.acquire().await?;
-        let now = live_chat::queries::read_clock(&mut connection).await?;
-        let Some(scanned_at) = self.scanned_at else {
-            self.scanned_at = Some(now);
+        let next = live_chat::queries::read_horizon(&mut connection).await?;
+        let Some(last_time) = self.horizon.clone() else {
+            self.horizon = Some(next);
             return Ok(());
         };
         let mut after = 0;
         loop {
-            let since = scanned_at - OVERLAP;
-            let ids = live_chat::queries::list_event_ids_since(&mut connection, since, after, PAGE).await?;
+            let ids = live_chat::queries::list_event_ids_since(&mut connection, &last_time, after, PAGE).await?;
             let Some(last) = ids.last() else { break };
             after = *last;
             let missed: Vec<i64> = ids.iter().copied().filter(|id| !self.delivered.contains(id)).collect();
@@ -93,7 +89,7 @@ impl Relay {
                 self.send(&deliveries);
             }
         }
-        self.scanned_at = Some(now);
+        self.horizon = Some(next);
         Ok(())
     }
 

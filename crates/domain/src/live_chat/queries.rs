@@ -55,16 +55,40 @@ pub async fn read_clock(connection: &mut PgConnection) -> Result<DateTime<Utc>, 
     sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(connection).await
 }
 
-/// The ids above `after` of events of transactions that began at `since` or later, in order, at most `limit`.
+/// A moment that tells what is committed before from what is committed after: times and ids do not, since a transaction
+/// has them before it commits.
+#[derive(Clone, Debug)]
+pub struct Horizon {
+    /// The oldest transaction that is still open, as PostgreSQL numbers them.
+    oldest_open: String,
+    /// By the database's clock.
+    at: DateTime<Utc>,
+}
+
+pub async fn read_horizon(connection: &mut PgConnection) -> Result<Horizon, sqlx::Error> {
+    sqlx::query_as!(
+        Horizon,
+        r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS "oldest_open!", clock_timestamp() AS "at!""#,
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// The ids above `after` of all events that were committed after `horizon` was read, and of some before, in order, at most
+/// `limit`.
 pub async fn list_event_ids_since(
     connection: &mut PgConnection,
-    since: DateTime<Utc>,
+    horizon: &Horizon,
     after: i64,
     limit: i64,
 ) -> Result<Vec<i64>, sqlx::Error> {
+    // Rows that were restored from another server's dump have its transactions' numbers, which mean nothing here.
+    let earliest = horizon.at - super::LONGEST_TRANSACTION;
     sqlx::query_scalar!(
-        "SELECT id FROM chat_event WHERE created_at >= $1 AND id > $2 ORDER BY id LIMIT $3",
-        since,
+        "SELECT id FROM chat_event WHERE written_by >= $1::text::xid8 AND created_at >= $2 AND id > $3
+         ORDER BY id LIMIT $4",
+        horizon.oldest_open,
+        earliest,
         after,
         limit,
     )
