@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use freehunt_domain::{
     chat_events::{self, ChatEventKind},
+    conversations,
     ids::MessageId,
     live_chat, messages,
+    policy::{self, ConversationFacts, MessageAction},
 };
 
 use super::{Outcome, Refusal};
@@ -20,14 +22,19 @@ pub async fn hint(state: &MessagingState, client: &Arc<Client>, id: MessageId) -
     }
     let mut transaction = state.pool.begin().await?;
     let message = messages::queries::lock_message(&mut transaction, id).await?;
-    let message =
-        message.filter(|message| message.sender_id == client.user_id).ok_or(Refusal::Exception(NO_MESSAGE))?;
+    let message = message.ok_or(Refusal::Exception(NO_MESSAGE))?;
+    let conversation = message.conversation_id;
+    let facts = conversations::queries::find_conversation_facts(&mut transaction, conversation).await?;
+    let may_tell = |facts: &ConversationFacts| {
+        policy::message(client.actor(), MessageAction::Change, message.sender_id, facts).is_allowed()
+    };
+    let facts = facts.filter(may_tell).ok_or(Refusal::Exception(NO_MESSAGE))?;
     let mut written = None;
     if live_chat::queries::lacks_event(&mut transaction, id, state.config.chat.replay_window).await? {
-        let recipients = [message.sender_id, message.receiver_id];
+        // The conversation's: the original stores the receiver that the frontend names, which may be the sender.
+        let recipients = [facts.sender, facts.receiver];
         let kind = ChatEventKind::NewMessage;
-        let event =
-            chat_events::publish(&mut transaction, kind, message.conversation_id, Some(id), &recipients).await?;
+        let event = chat_events::publish(&mut transaction, kind, conversation, Some(id), &recipients).await?;
         written = Some(event);
     }
     transaction.commit().await?;
