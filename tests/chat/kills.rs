@@ -43,21 +43,15 @@ fn index_below(end: usize) -> usize {
 /// Fault cases 131 and 132.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_message_is_lost_while_replicas_are_killed() {
-    TestApp::run_with(options(), async |app| Storm::blow(app, None).await).await;
+    TestApp::run(async |app| Storm::blow(app, None).await).await;
 }
 
 /// The same with Redis between the replicas, which is killed too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_message_is_lost_while_replicas_and_redis_are_killed() {
     let Some(redis) = RedisServer::start().await else { return };
-    let options = options().with("REDIS_URL", redis.url());
+    let options = TestOptions::default().with("REDIS_URL", redis.url());
     TestApp::run_with(options, async |app| Storm::blow(app, Some(&redis)).await).await;
-}
-
-/// A client that is away for longer than it takes to send 200 messages is sent the newest 200 only; on a machine that
-/// does much else the readers here may be.
-fn options() -> TestOptions {
-    TestOptions::default().with("CHAT_REPLAY_LIMIT", "2000")
 }
 
 /// Replicas, the clients that read from them, and everything that happens to them.

@@ -99,7 +99,7 @@ impl MessagingConfig {
 /// Limits that keep one user from exhausting the Socket.IO server.
 #[derive(Clone, Debug)]
 pub struct ChatLimits {
-    /// Open sockets per user.
+    /// Open sockets per user and replica.
     pub sockets_per_user: usize,
     /// Events per second and socket.
     pub events_per_second: u32,
@@ -107,8 +107,6 @@ pub struct ChatLimits {
     pub max_payload_bytes: usize,
     /// Age up to which messages are sent again after a reconnect.
     pub replay_window: Duration,
-    /// Largest number of messages sent again after a reconnect.
-    pub replay_limit: u32,
     /// Packets that may wait for a slow socket before it is dropped.
     pub socket_buffer: usize,
 }
@@ -119,14 +117,12 @@ impl ChatLimits {
         let events_per_second = reader.number("CHAT_EVENTS_PER_SECOND", 1..=10_000_u32);
         let max_payload_bytes = reader.number("CHAT_MAX_PAYLOAD_BYTES", 1_024..=16_777_216_u32);
         let replay_minutes = reader.number("CHAT_REPLAY_MINUTES", 0..=1_440_u64);
-        let replay_limit = reader.number("CHAT_REPLAY_LIMIT", 0..=10_000_u32);
         let socket_buffer = reader.number("CHAT_SOCKET_BUFFER", 16..=65_536_u32);
         Ok(Self {
             sockets_per_user: sockets_per_user? as usize,
             events_per_second: events_per_second?,
             max_payload_bytes: max_payload_bytes? as usize,
             replay_window: Duration::from_secs(replay_minutes? * 60),
-            replay_limit: replay_limit?,
             socket_buffer: socket_buffer? as usize,
         })
     }

@@ -385,7 +385,7 @@ static SETTINGS: &[Setting] = &[
         "Redis that carries chat events between replicas, for every replica of both programs or for none; without it \
          PostgreSQL does.",
     ),
-    plain("CHAT_SOCKETS_PER_USER", MESSAGING, Value("20"), "sockets", "Open sockets per user."),
+    plain("CHAT_SOCKETS_PER_USER", MESSAGING, Value("20"), "sockets", "Open sockets per user, on each replica."),
     plain("CHAT_EVENTS_PER_SECOND", MESSAGING, Value("20"), "events per second", "Events that one socket may send."),
     plain("CHAT_MAX_PAYLOAD_BYTES", MESSAGING, Value("65536"), "bytes", "Largest packet."),
     plain(
@@ -394,13 +394,6 @@ static SETTINGS: &[Setting] = &[
         Value("10"),
         "minutes",
         "Age up to which messages are sent again after a reconnect.",
-    ),
-    plain(
-        "CHAT_REPLAY_LIMIT",
-        MESSAGING,
-        Value("200"),
-        "messages",
-        "Largest number of messages sent again after a reconnect.",
     ),
     plain(
         "CHAT_SOCKET_BUFFER",

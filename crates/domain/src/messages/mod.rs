@@ -5,7 +5,9 @@ mod change;
 mod model;
 pub mod queries;
 mod send;
+mod walk;
 
 pub use change::{ChangeMessageError, MessageChange, delete, edit};
 pub use model::{ContentError, MAXIMUM_CONTENT_CHARACTERS, Message, MessageContent};
 pub use send::{IdempotencyKey, NewMessage, SendMessageError, send};
+pub use walk::MessagesOfUser;

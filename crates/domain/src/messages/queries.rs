@@ -1,6 +1,6 @@
 //! Statements on "Message" and `message_request`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -56,26 +56,28 @@ pub async fn list_messages_of_conversations(
         .await
 }
 
-/// The newest `limit` messages of all conversations of `user` that were sent after `since`, oldest first: what a
-/// socket that reconnects may have missed.
-pub async fn list_recent_messages_of_user(
+/// At most `limit` messages of all conversations of `user`, oldest first: those after the one of this time and id, up to
+/// `until`.
+pub(super) async fn list_messages_of_user_after(
     connection: &mut PgConnection,
     user: UserId,
-    since: DateTime<Utc>,
+    (time, id): (NaiveDateTime, MessageId),
+    until: NaiveDateTime,
     limit: i64,
 ) -> Result<Vec<Message>, sqlx::Error> {
-    let mut messages = select_messages!(
+    select_messages!(
         r#"JOIN "Conversation" c ON c."id" = m."conversationId"
-           WHERE (c."senderId" = $1 OR c."receiverId" = $1) AND m."createdAt" > $2
-           ORDER BY m."createdAt" DESC, m."id" DESC LIMIT $3"#,
+           WHERE (c."senderId" = $1 OR c."receiverId" = $1)
+             AND m."createdAt" BETWEEN $2 AND $4 AND (m."createdAt", m."id") > ($2, $3)
+           ORDER BY m."createdAt", m."id" LIMIT $5"#,
         user.0,
-        since.naive_utc(),
+        time,
+        id.0,
+        until,
         limit,
     )
     .fetch_all(connection)
-    .await?;
-    messages.reverse();
-    Ok(messages)
+    .await
 }
 
 /// The columns of a message to write.

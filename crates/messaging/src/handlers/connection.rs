@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use freehunt_domain::{messages, sessions};
+use freehunt_domain::{chat_events::ChatEventKind, live_chat, messages::MessagesOfUser, sessions};
 use serde::Deserialize;
 use serde_json::Value;
 use socketioxide::{
@@ -21,6 +21,10 @@ use crate::{
 
 /// How long a connection that was cut gets to notice, before it is refused.
 const CUT_TIME: Duration = Duration::from_secs(5);
+/// Missed messages that are read together.
+const REPLAY_PAGE: usize = BUFFERED_PACKETS / 2;
+/// A message's time is rounded, and so may be later than the clock.
+const ROUNDING: TimeDelta = TimeDelta::milliseconds(1);
 
 /// The `auth` object of a CONNECT packet.
 #[derive(Deserialize)]
@@ -107,24 +111,28 @@ async fn replay(state: &MessagingState, client: &Arc<Client>) -> Result<(), sqlx
         client.expel("its session has ended");
         return Ok(());
     }
-    let chat = &state.config.chat;
-    if chat.replay_limit == 0 || chat.replay_window.is_zero() {
+    let window = state.config.chat.replay_window;
+    if window.is_zero() {
         return Ok(());
     }
-    let window = TimeDelta::from_std(chat.replay_window).unwrap_or(TimeDelta::MAX);
-    let since = freehunt_domain::live_chat::queries::read_clock(&mut connection).await? - window;
-    let limit = i64::from(chat.replay_limit);
-    let user = client.user_id;
-    let missed = messages::queries::list_recent_messages_of_user(&mut connection, user, since, limit).await?;
-    drop(connection);
-    metrics::counter!("freehunt_replayed_messages_total").increment(missed.len() as u64);
-    let event = events::name_of(freehunt_domain::chat_events::ChatEventKind::NewMessage);
-    for some in missed.chunks(BUFFERED_PACKETS / 2) {
-        for message in some {
-            client.send_value(event, message);
+    let now = live_chat::queries::read_clock(&mut connection).await?;
+    let since = now - TimeDelta::from_std(window).unwrap_or(TimeDelta::MAX);
+    let mut missed = MessagesOfUser::between(client.user_id, since, now + ROUNDING);
+    let event = events::name_of(ChatEventKind::NewMessage);
+    // However many and however long they are: no more of them are in memory than the socket's own buffer takes.
+    while client.is_connected() {
+        let page = missed.next_page(&mut connection, REPLAY_PAGE).await?;
+        drop(connection);
+        metrics::counter!("freehunt_replayed_messages_total").increment(page.len() as u64);
+        let is_last = page.len() < REPLAY_PAGE;
+        for message in page {
+            client.send_value(event, &message);
         }
-        // However long the messages are, what was missed is never too much at once.
         client.caught_up().await;
+        if is_last {
+            break;
+        }
+        connection = state.pool.acquire().await?;
     }
     Ok(())
 }
