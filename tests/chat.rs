@@ -5,12 +5,14 @@ mod handshake;
 mod javascript;
 mod kills;
 mod limits;
+mod memory;
 mod polling;
 mod redis;
 mod replicas;
 mod restart;
 mod rooms;
 mod sessions;
+mod transport;
 
 use freehunt_domain::users::Role;
 use freehunt_tests::{Persona, TestApp};
@@ -60,6 +62,36 @@ async fn write_without_event(app: &TestApp, pair: &Pair, content: &str) -> uuid:
     .fetch_one(&app.pool)
     .await
     .expect("the message is new")
+}
+
+/// Alice writes these numbers, each in as many characters as `length` at least; both are told.
+async fn flood(app: &TestApp, pair: &Pair, numbers: std::ops::RangeInclusive<i32>, length: i32) {
+    sqlx::query(
+        r#"WITH message AS (
+               INSERT INTO "Message" ("conversationId", "senderId", "receiverId", "content", "createdAt")
+               SELECT $1::uuid, $2, $3, rpad(number::text, greatest($6, length(number::text))),
+                      (now() AT TIME ZONE 'UTC') + (number - $5) * interval '1 ms'
+               FROM generate_series($4::int, $5::int) AS number RETURNING "id", "content"),
+           event AS (
+               INSERT INTO chat_event (kind, conversation_id, message_id, recipients)
+               SELECT 'newMessage', $1::uuid, "id", ARRAY[$2, $3]::uuid[] FROM message ORDER BY "content"::int
+               RETURNING id)
+           SELECT count(pg_notify('freehunt_chat', id::text)) FROM event"#,
+    )
+    .bind(uuid::Uuid::parse_str(&pair.conversation).expect("an id"))
+    .bind(pair.alice.user_id.0)
+    .bind(pair.bob.user_id.0)
+    .bind(numbers.start())
+    .bind(numbers.end())
+    .bind(length)
+    .execute(&app.pool)
+    .await
+    .expect("the messages are new");
+}
+
+/// What [`flood`] wrote.
+fn numbers(messages: &[Value]) -> Vec<i32> {
+    contents(messages).iter().map(|text| text.trim().parse().expect("a number")).collect()
 }
 
 /// Without those that came again, oldest first, as the frontend shows them.

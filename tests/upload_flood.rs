@@ -36,13 +36,6 @@ fn shipped_program() -> Option<PathBuf> {
     Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path))
 }
 
-/// Resident memory of the process: now (`VmRSS`) or at most (`VmHWM`).
-fn memory_in_mebibytes(process: u32, field: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a Linux process");
-    let line = status.lines().find(|line| line.starts_with(field)).expect("a known field");
-    line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok()).expect("a number of kB") / 1024
-}
-
 /// A form of 5 MB around a photo of 12 megapixels.
 fn photo_form() -> bytes::Bytes {
     let image = RgbImage::from_fn(4000, 3000, |x, y| {
@@ -89,7 +82,7 @@ async fn fifty_large_uploads_stay_within_256_megabytes() {
         let bob = app.at(&app.user("bob", Role::Freelance).await, &replica.url);
         upload(&bob, form.clone()).await;
         let (idle_median, idle) = times_of_others(&bob, || true).await;
-        let before = memory_in_mebibytes(replica.process_id(), "VmRSS");
+        let before = replica.memory_in_mebibytes("VmRSS");
         let start = Instant::now();
         let over = AtomicBool::new(false);
         let flood = async {
@@ -99,7 +92,7 @@ async fn fifty_large_uploads_stay_within_256_megabytes() {
         };
         let ((answers, took), (busy_median, busy)) =
             tokio::join!(flood, times_of_others(&bob, || over.load(Ordering::Relaxed)));
-        let peak = memory_in_mebibytes(replica.process_id(), "VmHWM");
+        let peak = replica.memory_in_mebibytes("VmHWM");
         let stored = answers.iter().filter(|status| **status == 201).count();
         println!(
             "{stored} of {UPLOADS} stored in {took:?}; others idle {idle_median:?}, p99 {idle:?}; \

@@ -1,10 +1,10 @@
 //! From `POST /messages` to the participants' sockets.
 
 use freehunt_domain::users::Role;
-use freehunt_tests::{TestApp, TestOptions, eventually};
+use freehunt_tests::{TestApp, eventually};
 use serde_json::{Value, json};
 
-use super::{contents, conversation, pair, say, shown, write_without_event};
+use super::{contents, conversation, flood, numbers, pair, say, shown, write_without_event};
 
 /// Fault cases 129, 130 and 138.
 #[tokio::test]
@@ -111,6 +111,28 @@ async fn a_hint_delivers_a_row_without_an_event_once() {
     .await;
 }
 
+/// The original stores the receiver that the frontend names: the sender itself, when the conversation's receiver writes.
+#[tokio::test]
+async fn a_hint_reaches_both_participants_whomever_the_row_names() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let pair = pair(app).await;
+        let (alice, bob) = (pair.alice.chat(&server).await, pair.bob.chat(&server).await);
+        bob.settle().await;
+        let id = write_without_event(app, &pair, "autrement").await;
+        sqlx::query(r#"UPDATE "Message" SET "receiverId" = "senderId" WHERE "id" = $1"#)
+            .bind(id)
+            .execute(&app.pool)
+            .await
+            .unwrap();
+        assert_eq!(alice.ask("newMessage", json!({ "message": { "id": id } })).await["ok"], true);
+        for socket in [&alice, &bob] {
+            assert_eq!(contents(&socket.wait_for("newMessage", 1).await), ["autrement"]);
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_socket_that_connects_is_given_what_it_missed() {
     TestApp::run(async |app| {
@@ -134,48 +156,62 @@ async fn a_socket_that_connects_is_given_what_it_missed() {
     .await;
 }
 
-/// Many times what the socket's own buffer holds: nothing is cut, and the order stays.
+/// Many times what the socket's own buffer holds: nothing is cut, however many they are, and the order stays.
 #[tokio::test]
 async fn a_replay_and_a_burst_larger_than_the_buffer_arrive_whole() {
-    let options = TestOptions::default().with("CHAT_REPLAY_LIMIT", "300");
-    TestApp::run_with(options, async |app| {
+    TestApp::run(async |app| {
         let server = app.chat_server().await;
         let pair = pair(app).await;
-        let flood = async |from: i32, to: i32| {
-            sqlx::query(
-                r#"WITH message AS (
-                       INSERT INTO "Message" ("conversationId", "senderId", "receiverId", "content", "createdAt")
-                       SELECT $1::uuid, $2, $3, number::text, (now() AT TIME ZONE 'UTC') + number * interval '1 ms'
-                       FROM generate_series($4::int, $5::int) AS number RETURNING "id", "content"),
-                   event AS (
-                       INSERT INTO chat_event (kind, conversation_id, message_id, recipients)
-                       SELECT 'newMessage', $1::uuid, "id", ARRAY[$2, $3]::uuid[] FROM message ORDER BY "content"::int
-                       RETURNING id)
-                   SELECT count(pg_notify('freehunt_chat', id::text)) FROM event"#,
-            )
-            .bind(uuid::Uuid::parse_str(&pair.conversation).unwrap())
-            .bind(pair.alice.user_id.0)
-            .bind(pair.bob.user_id.0)
-            .bind(from)
-            .bind(to)
-            .execute(&app.pool)
-            .await
-            .unwrap();
-        };
-        let numbers = |messages: &[Value]| -> Vec<i32> {
-            contents(messages).iter().map(|text| text.parse().expect("a number")).collect()
-        };
-        flood(1, 300).await;
+        flood(app, &pair, 1..=700, 0).await;
         let bob = pair.bob.chat(&server).await;
         bob.settle().await;
-        assert_eq!(numbers(&shown(&bob.received("newMessage"))), (1..=300).collect::<Vec<i32>>());
-        flood(1001, 2500).await;
+        assert_eq!(numbers(&shown(&bob.received("newMessage"))), (1..=700).collect::<Vec<i32>>());
+        flood(app, &pair, 1001..=2500, 0).await;
         eventually("the burst has come", async || {
-            bob.received("newMessage").last().is_some_and(|message| message["content"] == "2500")
+            bob.received("newMessage").last().is_some_and(|message| numbers(std::slice::from_ref(message)) == [2500])
         })
         .await;
         let live: Vec<i32> = numbers(&bob.received("newMessage")).into_iter().filter(|number| *number > 1000).collect();
         assert_eq!(live, (1001..=2500).collect::<Vec<i32>>());
     })
     .await;
+}
+
+/// Its transaction began long before it committed, and no notification told of it.
+#[tokio::test]
+async fn what_a_slow_transaction_wrote_is_found() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let pair = pair(app).await;
+        let bob = pair.bob.chat(&server).await;
+        bob.settle().await;
+        let mut slow = app.pool.begin().await.unwrap();
+        // As if it had begun a minute ago.
+        write_silently(&mut slow, &pair, "lent", "1 minute").await;
+        write_silently(&mut app.pool.acquire().await.unwrap(), &pair, "vite", "0").await;
+        // By now the server has looked at what was committed.
+        assert_eq!(contents(&bob.wait_for("newMessage", 1).await), ["vite"]);
+        slow.commit().await.unwrap();
+        assert_eq!(contents(&bob.wait_for("newMessage", 2).await), ["vite", "lent"]);
+    })
+    .await;
+}
+
+/// A message with its event, and nobody is notified.
+async fn write_silently(connection: &mut sqlx::PgConnection, pair: &super::Pair, content: &str, age: &str) {
+    sqlx::query(
+        r#"WITH message AS (
+               INSERT INTO "Message" ("conversationId", "senderId", "receiverId", "content")
+               VALUES ($1::uuid, $2, $3, $4) RETURNING "id")
+           INSERT INTO chat_event (kind, conversation_id, message_id, recipients, created_at)
+           SELECT 'newMessage', $1::uuid, "id", ARRAY[$2, $3]::uuid[], now() - $5::text::interval FROM message"#,
+    )
+    .bind(uuid::Uuid::parse_str(&pair.conversation).unwrap())
+    .bind(pair.alice.user_id.0)
+    .bind(pair.bob.user_id.0)
+    .bind(content)
+    .bind(age)
+    .execute(connection)
+    .await
+    .unwrap();
 }

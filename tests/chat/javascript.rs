@@ -17,7 +17,7 @@ use tokio::{
     sync::{Mutex, Notify, OnceCell},
 };
 
-use super::{contents, pair, say, shown};
+use super::{contents, flood, numbers, pair, say, shown};
 
 const PACKAGES: [&str; 2] = ["socket.io-client", "socket.io-client-oldest"];
 const TRANSPORTS: [&[&str]; 3] = [&["polling"], &["websocket"], &["polling", "websocket"]];
@@ -161,6 +161,32 @@ async fn every_client_and_transport_chats() {
                 }
                 assert_eq!(alice.told("connect").await.len(), 1, "{case}: one connection lasts");
                 assert!(alice.told("connect_error").await.is_empty(), "{case}");
+            }
+        }
+    })
+    .await;
+}
+
+/// More is sent again than one poll's answer used to hold, while the client goes over to WebSocket.
+#[tokio::test]
+async fn a_client_that_upgrades_during_its_replay_misses_nothing() {
+    let Some(modules) = modules().await else { return };
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let pair = pair(app).await;
+        flood(app, &pair, 1..=200, 2000).await;
+        for package in PACKAGES {
+            for round in 0..3 {
+                let settings = as_browser(&pair.bob, &pair.conversation);
+                let bob = JavaScriptClient::start(modules, package, &["polling", "websocket"], &server, settings);
+                // Answered after the replay.
+                let case = format!("{package}, {round}");
+                bob.wait(&case, async || !bob.received("joinedRoom").await.is_empty()).await;
+                assert_eq!(
+                    numbers(&shown(&bob.received("newMessage").await)),
+                    (1..=200).collect::<Vec<i32>>(),
+                    "{case}"
+                );
             }
         }
     })

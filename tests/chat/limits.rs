@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use freehunt_domain::users::Role;
 use freehunt_messaging::Timing;
 use freehunt_tests::{Refused, TestApp, TestOptions, eventually, settings::FRONTEND};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::join_all};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use super::{pair, say};
+use super::{flood, numbers, pair, say, shown, transport::Transport};
 
 /// Fault case 133.
 #[tokio::test]
@@ -93,6 +93,109 @@ async fn other_namespaces_do_not_exist() {
         alice.send_packet("40/chat,".to_owned());
         alice.settle().await;
         tokio::time::timeout(Duration::from_secs(5), alice.settle()).await.expect("the socket lives on");
+    })
+    .await;
+}
+
+/// Whoever finds every place taken waits for one: a refusal would end the chat until the page is loaded again.
+#[tokio::test]
+async fn a_connect_without_a_place_is_no_final_refusal() {
+    let options = TestOptions::default().with("CHAT_SOCKETS_PER_USER", "1");
+    TestApp::run_with(options, async |app| {
+        let server = app.chat_server().await;
+        let alice = app.user("alice", Role::Company).await;
+        // Both before either is counted, as when a browser restores its tabs.
+        let mut first = Transport::open(&server.url, Some(&alice)).await.unwrap();
+        let mut second = Transport::open(&server.url, Some(&alice)).await.unwrap();
+        for transport in [&mut first, &mut second] {
+            assert!(transport.next().await.is_some_and(|packet| packet.starts_with('0')));
+        }
+        first.send("40").await;
+        assert!(first.next().await.is_some_and(|packet| packet.starts_with("40")));
+        second.send("40").await;
+        assert_eq!(second.read_to_end().await, Vec::<String>::new());
+        drop(first);
+        eventually("there is room again", async || alice.try_chat(&server).await.is_ok()).await;
+    })
+    .await;
+}
+
+/// A transport has one socket in its life: each costs a replay.
+#[tokio::test]
+async fn a_transport_connects_once() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let alice = app.user("alice", Role::Company).await;
+        let mut transport = Transport::connected(&server.url, &alice).await;
+        for packet in ["41", "40", "41", "40"] {
+            transport.send(packet).await;
+        }
+        let packets = transport.read_to_end().await;
+        assert!(packets.iter().all(|packet| packet.starts_with("44")), "{packets:?}");
+        assert!(!packets.is_empty());
+        assert_eq!(server.sockets(), 0);
+    })
+    .await;
+}
+
+/// What would wait for its attachments in memory: nothing here has any.
+#[tokio::test]
+async fn attachments_end_the_connection() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let alice = app.user("alice", Role::Company).await;
+        let mut transport = Transport::connected(&server.url, &alice).await;
+        transport.send("4510-[\"x\",{\"_placeholder\":true,\"num\":0}]").await;
+        transport.send_binary(vec![0; 1000]).await;
+        transport.read_to_end().await;
+        eventually("the socket is gone", async || server.sockets() == 0).await;
+    })
+    .await;
+}
+
+/// Programs that have not said yet who they are: so many, and no more. Browsers do not notice.
+#[tokio::test]
+async fn nameless_sessions_are_limited() {
+    TestApp::run(async |app| {
+        let timing = Timing { connect_timeout: Duration::from_secs(6), ..Timing::default() };
+        let server = app.chat_server_timed(timing).await;
+        let alice = app.user("alice", Role::Company).await;
+        let program = app.at(&app.anonymous(), &server.url);
+        let begin = async || {
+            let request = program.request(reqwest::Method::GET, "/socket.io/?EIO=4&transport=polling");
+            let mut request = request.build().unwrap();
+            request.headers_mut().remove("origin");
+            program.execute(request).await.status
+        };
+        let statuses = join_all((0..300).map(|_| begin())).await;
+        assert!(statuses.contains(&200) && statuses.contains(&503), "{statuses:?}");
+        let token = alice.cookie.split_once('=').unwrap().1;
+        let refused = freehunt_tests::ChatClient::connect(&server, &[], Some(token)).await.err();
+        assert!(matches!(refused, Some(Refused::Http(503, _))), "{refused:?}");
+        alice.chat(&server).await.settle().await;
+        eventually("those that named nobody are forgotten", async || begin().await == 200).await;
+    })
+    .await;
+}
+
+/// What it was not sent before it was cut, it is sent when it comes again.
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_and_misses_nothing() {
+    let options = TestOptions::default().with("CHAT_SOCKET_BUFFER", "16");
+    TestApp::run_with(options, async |app| {
+        let server = app.chat_server().await;
+        let pair = pair(app).await;
+        let mut deaf = Transport::connected(&server.url, &pair.bob).await;
+        flood(app, &pair, 1..=300, 40_000).await;
+        eventually("it is cut", async || server.sockets() == 0).await;
+        let mut received = 0;
+        while deaf.next().await.is_some() {
+            received += 1;
+        }
+        assert!(received < 300, "all had been sent");
+        let bob = pair.bob.chat(&server).await;
+        bob.settle().await;
+        assert_eq!(numbers(&shown(&bob.received("newMessage"))), (1..=300).collect::<Vec<i32>>());
     })
     .await;
 }

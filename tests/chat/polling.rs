@@ -1,8 +1,12 @@
 //! Engine.IO over plain HTTP: what is refused, and what its answers carry.
 
+use std::time::{Duration, Instant};
+
 use freehunt_domain::users::Role;
-use freehunt_tests::{Answer, Persona, TestApp, settings::FRONTEND};
+use freehunt_tests::{Answer, Persona, TestApp, eventually, settings::FRONTEND};
 use serde_json::{Value, json};
+
+use super::{flood, numbers, pair, shown, transport::Transport};
 
 /// A persona that talks to the messaging server.
 async fn poll(persona: &Persona, query: &str) -> Answer {
@@ -114,6 +118,116 @@ async fn preflights_name_the_exact_origin_or_none() {
         assert_eq!(allowed.headers["access-control-allow-origin"], FRONTEND);
         let foreign = anonymous.execute(preflight("http://evil.example")).await;
         assert!(!foreign.headers.contains_key("access-control-allow-origin"));
+    })
+    .await;
+}
+
+/// The messages among the packets of polls or of a WebSocket.
+fn messages_in(packets: &str) -> Vec<Value> {
+    let events = packets.split('\u{1e}').filter_map(|packet| packet.strip_prefix("42"));
+    let events = events.map(|event| serde_json::from_str::<(String, Value)>(event).expect("an event"));
+    events.filter(|(name, _)| name == "newMessage").map(|(_, message)| message).collect()
+}
+
+/// More waits than one answer used to hold when the client goes over to WebSocket, as it does on every page.
+#[tokio::test]
+async fn what_waits_while_the_transport_is_upgraded_arrives() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let pair = pair(app).await;
+        flood(app, &pair, 1..=100, 3000).await;
+        let bob = app.at(&pair.bob, &server.url);
+        let sid = open(&bob).await;
+        post(&bob, &sid, "40").await;
+        let mut received = Vec::new();
+        let mut last = 0;
+        while last < 60_000 {
+            let answer = poll(&bob, &format!("EIO=4&transport=polling&sid={sid}")).await;
+            last = answer.text.len();
+            received.extend(messages_in(&answer.text));
+        }
+        let mut upgraded = Transport::upgrade(&server.url, &pair.bob, &sid).await.unwrap();
+        upgraded.send("2probe").await;
+        assert_eq!(upgraded.next().await.as_deref(), Some("3probe"));
+        upgraded.send("5").await;
+        upgraded.send("420[\"identifyUser\",{\"userId\":\"\"}]").await;
+        loop {
+            let packet = upgraded.next().await.expect("the connection lasts");
+            received.extend(messages_in(&packet));
+            if packet.starts_with("43") {
+                break;
+            }
+        }
+        assert_eq!(numbers(&shown(&received)), (1..=100).collect::<Vec<i32>>());
+    })
+    .await;
+}
+
+/// Fault case 133: no transport takes more than the limit, whatever Engine.IO would.
+#[tokio::test]
+async fn a_post_over_the_limit_ends_the_session() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let alice = app.at(&app.user("alice", Role::Company).await, &server.url);
+        let sid = open(&alice).await;
+        assert_eq!(post(&alice, &sid, "40").await.status, 200);
+        let fits = format!("42[\"x\",\"{}\"]", "x".repeat(65_000));
+        assert_eq!(post(&alice, &sid, &fits).await.status, 200);
+        assert_eq!(post(&alice, &sid, &format!("{fits}{}", " ".repeat(1_000))).await.status, 413);
+        poll(&alice, &format!("EIO=4&transport=polling&sid={sid}")).await.expect(400);
+        eventually("the socket is gone", async || server.sockets() == 0).await;
+    })
+    .await;
+}
+
+/// A connection that is cut is one that the client notices: its poll is answered, and it begins anew.
+#[tokio::test]
+async fn a_cut_ends_a_poll_that_hangs() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let persona = app.user("alice", Role::Company).await;
+        let alice = app.at(&persona, &server.url);
+        let sid = open(&alice).await;
+        post(&alice, &sid, "40").await;
+        let query = format!("EIO=4&transport=polling&sid={sid}");
+        assert!(poll(&alice, &query).await.text.contains("40{"));
+        let began = Instant::now();
+        let cut = async {
+            // The poll hangs by the time that this is handled.
+            post(&alice, &sid, "42[\"identifyUser\",{\"userId\":\"\"}]").await;
+            for client in server.state.registry.of_user(persona.user_id) {
+                client.cut("the test says so");
+            }
+        };
+        let (answer, ()) = tokio::join!(poll(&alice, &query), cut);
+        assert_eq!(answer.expect(400)["message"], "Session ID unknown");
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        assert!(server.state.registry.has_room_for(persona.user_id));
+        eventually("its place is free", async || server.sockets() == 0).await;
+    })
+    .await;
+}
+
+/// The second is answered and left alone by Engine.IO, and must not be taken for the connection.
+#[tokio::test]
+async fn a_second_upgrade_keeps_no_connection_from_being_cut() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let persona = app.user("alice", Role::Company).await;
+        let alice = app.at(&persona, &server.url);
+        let sid = open(&alice).await;
+        post(&alice, &sid, "40").await;
+        let mut upgraded = Transport::upgrade(&server.url, &persona, &sid).await.unwrap();
+        upgraded.send("2probe").await;
+        upgraded.send("5").await;
+        while !upgraded.next().await.expect("it is connected").starts_with("40") {}
+        // Answered or not.
+        drop(Transport::upgrade(&server.url, &persona, &sid).await);
+        let clients = server.state.registry.of_user(persona.user_id);
+        assert_eq!(clients.len(), 1);
+        clients[0].cut("the test says so");
+        assert_eq!(upgraded.read_to_end().await, Vec::<String>::new());
+        eventually("the socket is gone", async || server.sockets() == 0).await;
     })
     .await;
 }

@@ -22,7 +22,7 @@ pub use chat_server::ChatServer;
 pub use node::node_packages;
 pub use persona::Persona;
 pub use redis::RedisServer;
-pub use replica::{Replica, Serving, serve_replica};
+pub use replica::{Replica, Serving, serve_chat_replica, serve_replica};
 pub use wait::eventually;
 
 /// The secrets and addresses the tests' servers are configured with.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use freehunt_api::serve;
-use freehunt_config::{ApiConfig, Source};
+use freehunt_config::{ApiConfig, MessagingConfig, Source};
 use freehunt_domain::time::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -17,13 +17,14 @@ use crate::{TestApp, eventually};
 /// What a replica's process runs.
 #[derive(Clone, Debug)]
 pub enum Serving {
-    /// The test's own program, told to run the one test that calls [`serve_replica`]; it ends with who started it.
+    /// The test's own program, told to run the one test that calls [`serve_replica`] or [`serve_chat_replica`]; it ends
+    /// with who started it.
     Test(&'static str),
     /// The program that is shipped.
     Program(PathBuf),
 }
 
-/// Another replica of the API as a process of its own, which can be killed.
+/// Another replica of the API, or of the messaging server, as a process of its own, which can be killed.
 pub struct Replica {
     pub url: String,
     serving: Serving,
@@ -54,6 +55,14 @@ impl Replica {
 
     pub fn process_id(&self) -> u32 {
         self.process.lock().expect("nobody panicked with the lock").id()
+    }
+
+    /// Resident memory of the process: now (`VmRSS`) or at most so far (`VmHWM`).
+    pub fn memory_in_mebibytes(&self, field: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.process_id());
+        let status = std::fs::read_to_string(path).expect("a Linux process");
+        let line = status.lines().find(|line| line.starts_with(field)).expect("a known field");
+        line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok()).expect("a number of kB") / 1024
     }
 
     /// SIGKILL: no drain, no clean-up.
@@ -103,9 +112,31 @@ fn spawn(serving: &Serving, settings: &BTreeMap<String, String>) -> Child {
     process
 }
 
-/// Serves until it is killed, on `threads` threads, with the settings that come over the standard input. Does nothing
-/// when none come, as when somebody runs the ignored tests.
+/// Serves the API until it is killed, on `threads` threads, with the settings that come over the standard input. Does
+/// nothing when none come, as when somebody runs the ignored tests.
 pub fn serve_replica(threads: usize) {
+    serve_with_input(threads, async |source| {
+        let config = ApiConfig::load(&source).expect("good settings");
+        let (bind, port) = (config.http.bind, config.http.port);
+        let server = freehunt_api::build(config, Clock::system()).expect("the server can be built");
+        let listener = freehunt_serving::serve::bind(bind, port).await.expect("the port is free again");
+        serve::serve(server, listener, CancellationToken::new()).await.expect("it serves until it is killed");
+    });
+}
+
+/// As [`serve_replica`], the messaging server.
+pub fn serve_chat_replica(threads: usize) {
+    serve_with_input(threads, async |source| {
+        let config = MessagingConfig::load(&source).expect("good settings");
+        let (bind, port) = (config.http.bind, config.http.port);
+        let server = freehunt_messaging::build(config, Clock::system()).expect("the server can be built");
+        let listener = freehunt_serving::serve::bind(bind, port).await.expect("the port is free again");
+        let serving = freehunt_messaging::serve::serve(server, listener, CancellationToken::new());
+        serving.await.expect("it serves until it is killed");
+    });
+}
+
+fn serve_with_input(threads: usize, serve: impl AsyncFnOnce(Source)) {
     let mut input = std::io::stdin().lock();
     let mut line = Vec::new();
     let mut byte = [0];
@@ -121,11 +152,5 @@ pub fn serve_replica(threads: usize) {
     });
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    runtime.expect("a runtime").block_on(async {
-        let config = ApiConfig::load(&Source::from_map(settings, Path::new("/nonexistent"))).expect("good settings");
-        let (bind, port) = (config.http.bind, config.http.port);
-        let server = freehunt_api::build(config, Clock::system()).expect("the server can be built");
-        let listener = freehunt_serving::serve::bind(bind, port).await.expect("the port is free again");
-        serve::serve(server, listener, CancellationToken::new()).await.expect("it serves until it is killed");
-    });
+    runtime.expect("a runtime").block_on(serve(Source::from_map(settings, Path::new("/nonexistent"))));
 }

@@ -141,6 +141,11 @@ impl Client {
         self.socket.connected()
     }
 
+    /// Nothing reaches the client any more, though Engine.IO may take a while to notice.
+    pub fn is_over(&self) -> bool {
+        self.handshake.has_ended()
+    }
+
     pub fn judge_event(&self) -> Verdict {
         self.state().events.judge(Instant::now())
     }
@@ -192,6 +197,9 @@ impl Client {
 
     /// Sends now, or as soon as there is room. Never blocks, and keeps the order.
     pub fn send(self: &Arc<Self>, event: &'static str, payload: &Payload) {
+        if self.is_over() {
+            return;
+        }
         let mut state = self.state();
         if state.outbox.is_empty() && state.pace.allows(Instant::now()) {
             match self.socket.emit(event, &**payload) {
@@ -238,6 +246,9 @@ impl Client {
     /// Sends what there is room for; `true` when nothing waits any more.
     fn send_waiting(&self, progress: &mut Instant) -> bool {
         let mut state = self.state();
+        if self.is_over() {
+            state.outbox.clear();
+        }
         for _ in 0..PACE {
             let Some((event, payload)) = state.outbox.front() else { break };
             match self.socket.emit(event, &**payload) {
@@ -269,6 +280,9 @@ impl Client {
 
     /// Closes the transport, so that the client reconnects by itself.
     pub fn cut(&self, reason: &str) {
+        if self.is_over() {
+            return;
+        }
         tracing::debug!(socket = %self.id, user = %self.user_id, reason, "cut a socket");
         metrics::counter!("freehunt_sockets_cut_total", "how" => "transport").increment(1);
         self.handshake.end();

@@ -1,7 +1,7 @@
 //! The only file with the names and payloads of events, those of clients and those of the server.
 //!
-//! [`asyncapi`](crate::asyncapi) describes what is here; a test holds the description against [`ClientEvent::NAMES`]
-//! and [`SERVER_EVENTS`].
+//! [`asyncapi`](crate::asyncapi) describes what is here; tests hold the description against [`ClientEvent::NAMES`]
+//! and [`SERVER_EVENTS`], and those against the kinds of events in the database.
 
 use freehunt_domain::{
     chat_events::ChatEventKind,
@@ -166,7 +166,9 @@ impl ClientEvent {
             "joinRoom" => read(payload, "roomId must be a UUID").map(Self::JoinRoom),
             "leaveRoom" => read(payload, "roomId must be a UUID").map(Self::LeaveRoom),
             "typing" => read(payload, "conversationId must be a UUID").map(Self::Typing),
-            "identifyUser" => read(payload, "userId must be a string").map(Self::IdentifyUser),
+            "identifyUser" => {
+                read(payload, "userId must be a string").map(Identification::shortened).map(Self::IdentifyUser)
+            }
             "newMessage" => read(payload, "message.id must be a UUID").map(Self::NewMessage),
             "newConversation" | "deleteMessage" | "updateMessage" | "getMessages" => Ok(Self::Ignored),
             _ => Ok(Self::Unknown),
@@ -179,6 +181,14 @@ fn read<T: for<'de> Deserialize<'de>>(payload: Option<Value>, refusal: &'static 
 }
 
 impl Identification {
+    /// No user's id is longer.
+    const LONGEST: usize = 64;
+
+    /// As telling, and small enough to be kept while it waits.
+    fn shortened(self) -> Self {
+        Self { user_id: self.user_id.chars().take(Self::LONGEST).collect() }
+    }
+
     /// Whether the client claims to be somebody else. Before it knows its user, the frontend sends an empty id.
     pub fn contradicts(&self, user: UserId) -> bool {
         !self.user_id.is_empty() && Uuid::parse_str(&self.user_id) != Ok(user.0)
@@ -217,6 +227,21 @@ mod tests {
         assert!(ClientEvent::parse("joinRoom", None).is_err());
         assert_eq!(ClientEvent::parse("userConnected", None), Ok(ClientEvent::Unknown));
         assert_eq!(ClientEvent::parse("updateMessage", None), Ok(ClientEvent::Ignored));
+    }
+
+    #[test]
+    fn a_claim_is_kept_short() {
+        let parsed = ClientEvent::parse("identifyUser", Some(json!({ "userId": "é".repeat(60_000) })));
+        let Ok(ClientEvent::IdentifyUser(claim)) = parsed else { panic!("{parsed:?}") };
+        assert!(claim.user_id.capacity() <= 256 && claim.contradicts(UserId(ID.parse().unwrap())));
+    }
+
+    /// What the relay sends is on the list, and so in the description.
+    #[test]
+    fn every_kind_of_the_database_is_a_server_event() {
+        for kind in ChatEventKind::ALL {
+            assert!(SERVER_EVENTS.contains(&name_of(kind)), "{kind:?}");
+        }
     }
 
     #[test]

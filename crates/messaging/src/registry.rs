@@ -31,7 +31,7 @@ struct SocketsOfSession {
     ticket: Arc<Token>,
 }
 
-/// The user has as many sockets as one may have.
+/// The user has as many sockets here as one may have.
 #[derive(Debug, thiserror::Error)]
 #[error("Too many connections")]
 pub struct TooManySockets;
@@ -46,13 +46,13 @@ impl Registry {
     }
 
     pub fn has_room_for(&self, user: UserId) -> bool {
-        self.read(|index| index.users.get(&user).is_none_or(|clients| clients.len() < self.sockets_per_user))
+        self.read(|index| index.users.get(&user).is_none_or(|clients| living(clients) < self.sockets_per_user))
     }
 
     pub fn add(&self, client: Arc<Client>) -> Result<(), TooManySockets> {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         let clients = index.users.entry(client.user_id).or_default();
-        if clients.len() >= self.sockets_per_user {
+        if living(clients) >= self.sockets_per_user {
             return Err(TooManySockets);
         }
         clients.push(Arc::clone(&client));
@@ -122,4 +122,9 @@ impl Registry {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Those that were cut no longer count, whenever Engine.IO notices.
+fn living(clients: &[Arc<Client>]) -> usize {
+    clients.iter().filter(|client| !client.is_over()).count()
 }

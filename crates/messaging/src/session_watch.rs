@@ -134,7 +134,8 @@ impl Drop for Watch {
 fn tidy(state: &MessagingState) {
     state.handshakes.tidy(Instant::now());
     for client in state.registry.all() {
-        if !client.is_connected() && client.began.elapsed() > CONNECTING_TIME {
+        let never_connected = !client.is_connected() && client.began.elapsed() > CONNECTING_TIME;
+        if client.is_over() || never_connected {
             state.registry.remove(client.id);
         }
     }

@@ -12,7 +12,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
+use http_body_util::Limited;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Credential, Handshake, Recognised, recognise};
@@ -102,12 +103,28 @@ async fn answer(state: &MessagingState, peer: Peer, origin: &Origin, request: Re
     };
     keep_needed_headers(&mut parts);
     parts.extensions.insert(Arc::clone(&handshake));
-    let response = next.run(Request::from_parts(parts, body)).await;
+    let limit = state.config.chat.max_payload_bytes;
+    let is_too_long = declared_length(&parts.headers).is_some_and(|length| length > limit);
+    let body = Body::new(Limited::new(body, limit));
+    let mut response = tokio::select! {
+        biased;
+        response = next.run(Request::from_parts(parts, body)) => response,
+        // A poll that hangs would keep the client from noticing.
+        () = handshake.ended() => return Refusal::Engine(1, "Session ID unknown").into_response(),
+    };
+    if is_too_long {
+        // Engine.IO met a body that broke off, and has ended the session.
+        *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+    }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         handshake.attach(peer);
         return response;
     }
     if engine.sid.is_none() { remember(state, handshake, response).await } else { response }
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// A new Engine.IO session.
@@ -117,7 +134,7 @@ async fn admit(state: &MessagingState, parts: &Parts, origin: &Origin) -> Result
     }
     let credentials = Credential::of_request(&parts.headers, state.config.frontend.secure_cookies);
     if credentials.is_empty() && matches!(origin, Origin::NoBrowser) {
-        return Ok(Arc::new(Handshake::nameless()));
+        return state.handshakes.nameless().map(Arc::new).ok_or(Refusal::Unavailable);
     }
     let (credential, recognised) = look_up(state, &credentials).await?.ok_or(Refusal::Unauthorized)?;
     let user = recognised.user_id;
@@ -169,22 +186,33 @@ async fn look_up(
     }
 }
 
-/// The id of a new polling session is in the answer.
+/// What a new polling session is told.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Opening {
+    sid: String,
+    upgrades: Vec<String>,
+    ping_interval: u64,
+    ping_timeout: u64,
+    max_payload: u64,
+}
+
+/// The id of a new polling session is in the answer. Clients keep to the limit that it names for what they post, which
+/// is not Engine.IO's own.
 async fn remember(state: &MessagingState, handshake: Arc<Handshake>, response: Response) -> Response {
-    #[derive(Deserialize)]
-    struct Opening {
-        sid: String,
-    }
     if response.status() != StatusCode::OK {
         return response;
     }
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
     let Ok(bytes) = to_bytes(body, LONGEST_OPENING).await else { return Refusal::Unavailable.into_response() };
     // Engine.IO writes the packet's type, 0, before the JSON.
-    if let Some(opening) = bytes.get(1..).and_then(|json| serde_json::from_slice::<Opening>(json).ok()) {
-        state.handshakes.remember(opening.sid, handshake).await;
-    }
-    Response::from_parts(parts, Body::from(bytes))
+    let opening = bytes.get(1..).and_then(|json| serde_json::from_slice::<Opening>(json).ok());
+    let Some(mut opening) = opening else { return Refusal::Unavailable.into_response() };
+    opening.max_payload = state.config.chat.max_payload_bytes as u64;
+    let Ok(json) = serde_json::to_string(&opening) else { return Refusal::Unavailable.into_response() };
+    state.handshakes.remember(opening.sid, &handshake).await;
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(format!("0{json}")))
 }
 
 /// Socket.IO keeps the first request for as long as the socket lives: without cookies, tokens and bulk. What stays is

@@ -3,14 +3,16 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, OnceLock, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use freehunt_domain::ids::UserId;
 use moka::future::Cache;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use super::{Credential, Recognised};
 use crate::{limits::Bucket, transport::Peer};
@@ -22,6 +24,10 @@ const MOST_POLLING: u64 = 200_000;
 /// Handshakes of one user at once, and a second; three sockets a page, and pages are reloaded.
 const HANDSHAKE_BURST: f32 = 60.0;
 const HANDSHAKES_PER_SECOND: f32 = 3.0;
+/// Sessions at once of which nobody knows yet whose they are: nothing but their number limits them.
+const MOST_NAMELESS: usize = 200;
+/// CONNECT packets of one session that are looked at: each asks the database. A program may try another token.
+const MOST_CONNECTS: u32 = 5;
 
 /// Shared by the requests of one Engine.IO session and by its socket.
 #[derive(Debug)]
@@ -32,7 +38,11 @@ pub struct Handshake {
     credential: Option<Credential>,
     /// The WebSocket connection, once there is one. Polls may share theirs with others, so they have none.
     peer: Mutex<Option<Peer>>,
-    ended: AtomicBool,
+    ended: CancellationToken,
+    /// CONNECT packets that were looked at; as many as may be once one has succeeded.
+    connects: AtomicU32,
+    /// Among the nameless, until it has a name.
+    place: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl std::fmt::Debug for Credential {
@@ -43,17 +53,22 @@ impl std::fmt::Debug for Credential {
 
 impl Handshake {
     pub fn recognised(credential: Credential, recognised: Recognised) -> Self {
-        Self {
-            recognised: OnceLock::from(recognised),
-            credential: Some(credential),
-            peer: Mutex::new(None),
-            ended: AtomicBool::new(false),
-        }
+        Self::new(OnceLock::from(recognised), Some(credential), None)
     }
 
-    /// For a program that will show a token.
-    pub fn nameless() -> Self {
-        Self { recognised: OnceLock::new(), credential: None, peer: Mutex::new(None), ended: AtomicBool::new(false) }
+    fn new(
+        recognised: OnceLock<Recognised>,
+        credential: Option<Credential>,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        Self {
+            recognised,
+            credential,
+            peer: Mutex::default(),
+            ended: CancellationToken::new(),
+            connects: AtomicU32::new(0),
+            place: Mutex::new(place),
+        }
     }
 
     pub fn owner(&self) -> Option<Recognised> {
@@ -62,6 +77,7 @@ impl Handshake {
 
     /// Names the owner of a nameless handshake; an owner never changes.
     pub fn name(&self, recognised: Recognised) -> Recognised {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.recognised.get_or_init(|| recognised).clone()
     }
 
@@ -74,32 +90,51 @@ impl Handshake {
         self.credential.as_ref().is_some_and(|expected| credentials.contains(expected))
     }
 
+    /// Whether a CONNECT packet may be looked at.
+    pub fn may_connect(&self) -> bool {
+        !self.has_ended() && self.connects.fetch_add(1, Ordering::Relaxed) < MOST_CONNECTS
+    }
+
+    /// A session has one socket in its life; a client that left it begins another session.
+    pub fn has_connected(&self) {
+        self.connects.store(MOST_CONNECTS, Ordering::Relaxed);
+    }
+
+    /// Takes the WebSocket connection. Engine.IO answers a second one as well and then leaves it alone: it must not stand
+    /// for the first, which would never be cut.
     pub fn attach(&self, peer: Peer) {
         let mut attached = self.peer.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.has_ended() {
+        if self.has_ended() || attached.is_some() {
             peer.cut();
+        } else {
+            *attached = Some(peer);
         }
-        *attached = Some(peer);
     }
 
     /// Ends the transport: its polls are refused and its WebSocket is cut, so that the client begins anew.
     pub fn end(&self) {
         let attached = self.peer.lock().unwrap_or_else(PoisonError::into_inner);
-        self.ended.store(true, Ordering::Relaxed);
+        self.ended.cancel();
         if let Some(peer) = attached.as_ref() {
             peer.cut();
         }
     }
 
     pub fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
+        self.ended.is_cancelled()
+    }
+
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 }
 
 /// The Engine.IO sessions that poll, by their ids, and how often users begin one.
 pub struct Handshakes {
-    polling: Cache<String, Arc<Handshake>>,
+    /// Engine.IO keeps them, each as long as its session lives.
+    polling: Cache<String, Weak<Handshake>>,
     begun: Mutex<HashMap<UserId, Bucket>>,
+    nameless: Arc<Semaphore>,
 }
 
 impl Default for Handshakes {
@@ -107,18 +142,25 @@ impl Default for Handshakes {
         Self {
             polling: Cache::builder().max_capacity(MOST_POLLING).time_to_idle(IDLE).build(),
             begun: Mutex::new(HashMap::new()),
+            nameless: Arc::new(Semaphore::new(MOST_NAMELESS)),
         }
     }
 }
 
 impl Handshakes {
-    pub async fn remember(&self, sid: String, handshake: Arc<Handshake>) {
-        self.polling.insert(sid, handshake).await;
+    /// For a program that will show a token; `None` while too many others have not shown theirs.
+    pub fn nameless(&self) -> Option<Handshake> {
+        let place = Arc::clone(&self.nameless).try_acquire_owned().ok()?;
+        Some(Handshake::new(OnceLock::new(), None, Some(place)))
     }
 
-    /// `None` for an id of another replica, of long ago, or of nobody.
+    pub async fn remember(&self, sid: String, handshake: &Arc<Handshake>) {
+        self.polling.insert(sid, Arc::downgrade(handshake)).await;
+    }
+
+    /// `None` for an id of another replica, of a session that is over, or of nobody.
     pub async fn find(&self, sid: &str) -> Option<Arc<Handshake>> {
-        self.polling.get(sid).await.filter(|handshake| !handshake.has_ended())
+        self.polling.get(sid).await?.upgrade().filter(|handshake| !handshake.has_ended())
     }
 
     /// Whether the user may begin another session now.

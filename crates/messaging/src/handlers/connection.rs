@@ -1,6 +1,11 @@
 //! Connecting: whose socket it is, what it listens to, and what it missed.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::{Ready, ready},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use freehunt_domain::{chat_events::ChatEventKind, live_chat, messages::MessagesOfUser, sessions};
@@ -36,7 +41,8 @@ pub struct ConnectAuth {
 #[derive(Debug)]
 pub enum ConnectRefusal {
     NoSession,
-    TooManySockets,
+    /// The transport had its socket, or too many attempts at one.
+    Over,
     /// Never seen: the transport was cut before.
     Unavailable,
 }
@@ -45,7 +51,7 @@ impl fmt::Display for ConnectRefusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::NoSession => "Unauthorized",
-            Self::TooManySockets => "Too many connections",
+            Self::Over => "This connection is used up, begin another",
             Self::Unavailable => "Service temporarily unavailable",
         })
     }
@@ -59,10 +65,17 @@ pub async fn admit(
 ) -> Result<(), ConnectRefusal> {
     let handshake = socket.req_parts().extensions.get::<Arc<Handshake>>().cloned();
     let handshake = handshake.ok_or(ConnectRefusal::NoSession)?;
+    if !handshake.may_connect() {
+        return Err(ConnectRefusal::Over);
+    }
     let token = auth.ok().and_then(|auth| auth.token);
     let recognised = owner_of(&state, &handshake, token.as_deref()).await?;
-    let client = Client::new(socket.clone(), recognised, handshake, &state.config.chat);
-    state.registry.add(client).map_err(|_| ConnectRefusal::TooManySockets)?;
+    let client = Client::new(socket.clone(), recognised, Arc::clone(&handshake), &state.config.chat);
+    if state.registry.add(client).is_err() {
+        // The others may be of tabs that are gone already.
+        return Err(cut(&handshake).await);
+    }
+    handshake.has_connected();
     socket.on_fallback(on_event);
     socket.on_disconnect(on_disconnect);
     Ok(())
@@ -81,12 +94,16 @@ async fn owner_of(
         Ok(None) => Err(ConnectRefusal::NoSession),
         Err(error) => {
             tracing::warn!(%error, "a session could not be looked up or confirmed");
-            // A refusal would be final for the client; a lost connection is not.
-            handshake.end();
-            tokio::time::sleep(CUT_TIME).await;
-            Err(ConnectRefusal::Unavailable)
+            Err(cut(handshake).await)
         }
     }
+}
+
+/// For what may be otherwise soon: a refusal would be final for the client; a lost connection is not.
+async fn cut(handshake: &Handshake) -> ConnectRefusal {
+    handshake.end();
+    tokio::time::sleep(CUT_TIME).await;
+    ConnectRefusal::Unavailable
 }
 
 async fn recognise_good_token(state: &MessagingState, token: &str) -> Result<Option<Recognised>, ConfirmationError> {
@@ -120,7 +137,7 @@ async fn replay(state: &MessagingState, client: &Arc<Client>) -> Result<(), sqlx
     let mut missed = MessagesOfUser::between(client.user_id, since, now + ROUNDING);
     let event = events::name_of(ChatEventKind::NewMessage);
     // However many and however long they are: no more of them are in memory than the socket's own buffer takes.
-    while client.is_connected() {
+    while !client.is_over() && client.is_connected() {
         let page = missed.next_page(&mut connection, REPLAY_PAGE).await?;
         drop(connection);
         metrics::counter!("freehunt_replayed_messages_total").increment(page.len() as u64);
@@ -137,17 +154,19 @@ async fn replay(state: &MessagingState, client: &Arc<Client>) -> Result<(), sqlx
     Ok(())
 }
 
-/// Every event of every name comes here: one handler takes less memory a socket than one for each name.
-async fn on_event(
+/// Every event of every name comes here: one handler takes less memory a socket than one for each name. All is done when
+/// it returns; what waited as a future would run in any order, and keep all that the client sent.
+fn on_event(
     socket: SocketRef,
     Event(name): Event,
     TryData(payload): TryData<Value>,
     State(state): State<MessagingState>,
     acknowledge: AckSender,
-) {
+) -> Ready<()> {
     if let Some(client) = state.registry.find(socket.id) {
-        super::receive(&state, &client, name, payload.ok(), acknowledge);
+        super::receive(&state, &client, &name, payload.ok(), acknowledge);
     }
+    ready(())
 }
 
 async fn on_disconnect(socket: SocketRef, reason: DisconnectReason, State(state): State<MessagingState>) {

@@ -17,10 +17,11 @@ use crate::{
     state::MessagingState,
 };
 
-/// An event that waits to be handled.
+/// An event that waits to be handled: what was read from it, since the JSON itself may take a hundred times its length.
 pub struct Incoming {
+    /// Shortened.
     name: String,
-    payload: Option<Value>,
+    event: Result<ClientEvent, &'static str>,
     acknowledge: AckSender,
 }
 
@@ -47,7 +48,7 @@ impl From<sqlx::Error> for Refusal {
 pub fn receive(
     state: &MessagingState,
     client: &Arc<Client>,
-    name: String,
+    name: &str,
     payload: Option<Value>,
     acknowledge: AckSender,
 ) {
@@ -63,7 +64,9 @@ pub fn receive(
             return;
         }
     }
-    if client.receive(Incoming { name, payload, acknowledge }) {
+    let event = ClientEvent::parse(name, payload);
+    let name = name.chars().take(ClientEvent::LONGEST_NAME).collect();
+    if client.receive(Incoming { name, event, acknowledge }) {
         tokio::spawn(handle_line(state.clone(), Arc::clone(client)));
     }
 }
@@ -71,14 +74,17 @@ pub fn receive(
 /// Handles what waits and what comes meanwhile.
 pub async fn handle_line(state: MessagingState, client: Arc<Client>) {
     while let Some(incoming) = client.next_received() {
-        let Incoming { name, payload, acknowledge } = incoming;
-        let outcome = handle(&state, &client, &name, payload).await;
+        let Incoming { name, event, acknowledge } = incoming;
+        let outcome = match event {
+            Ok(event) => handle(&state, &client, event).await,
+            Err(sentence) => Err(Refusal::Exception(sentence)),
+        };
         answer(&client, &name, outcome, acknowledge).await;
     }
 }
 
-async fn handle(state: &MessagingState, client: &Arc<Client>, name: &str, payload: Option<Value>) -> Outcome {
-    match ClientEvent::parse(name, payload).map_err(Refusal::Exception)? {
+async fn handle(state: &MessagingState, client: &Arc<Client>, event: ClientEvent) -> Outcome {
+    match event {
         ClientEvent::JoinRoom(room) => rooms::join(state, client, room).await,
         ClientEvent::LeaveRoom(room) => rooms::leave(state, client, room),
         ClientEvent::Typing(typing) => typing::typing(state, client, typing).await,
@@ -95,18 +101,17 @@ async fn handle(state: &MessagingState, client: &Arc<Client>, name: &str, payloa
 async fn answer(client: &Arc<Client>, name: &str, outcome: Outcome, acknowledge: AckSender) {
     let label = if outcome.is_ok() { "handled" } else { "refused" };
     metrics::counter!("freehunt_socket_events_total", "outcome" => label).increment(1);
-    let name: String = name.chars().take(ClientEvent::LONGEST_NAME).collect();
     let refusal = match outcome {
         Ok(()) => None,
         Err(Refusal::Quiet(message)) => Some(message),
         Err(Refusal::Exception(message)) => {
-            client.send_value(events::EXCEPTION, &Exception::new(&name, message));
+            client.send_value(events::EXCEPTION, &Exception::new(name, message));
             Some(message)
         }
         Err(Refusal::Database(error)) => {
             tracing::error!(%error, event = name, "an event failed");
             let message = "Internal server error";
-            client.send_value(events::EXCEPTION, &Exception::new(&name, message));
+            client.send_value(events::EXCEPTION, &Exception::new(name, message));
             Some(message)
         }
     };
