@@ -175,6 +175,8 @@ async fn a_replica_that_is_cut_off_from_its_database_is_not_ready_within_five_se
         let server = freehunt_api::build(config, Clock::system()).unwrap();
         let serving = tokio::spawn(serve::serve(server, listener, stop.clone()));
         eventually("the replica is ready", async || readiness(app, &replica).await == 200).await;
+        let asked_by_container = async || app.at(&app.anonymous(), &replica).get("/health/started").await.status;
+        assert_eq!(asked_by_container().await, 200);
 
         network.whole.send(false).unwrap();
         let cut = Instant::now();
@@ -182,12 +184,35 @@ async fn a_replica_that_is_cut_off_from_its_database_is_not_ready_within_five_se
         assert!(cut.elapsed() < Duration::from_secs(5), "{:?}", cut.elapsed());
         let asked = Instant::now();
         app.at(&app.anonymous(), &replica).get("/health/live").await.expect(200);
+        // The load balancer takes it out; its container goes on.
+        assert_eq!(asked_by_container().await, 200);
         assert!(asked.elapsed() < Duration::from_secs(1));
         // The other replica does not notice.
         assert_eq!(readiness(app, &app.url).await, 200);
 
         network.whole.send(true).unwrap();
         eventually("the replica is ready again", async || readiness(app, &replica).await == 200).await;
+        stop.cancel();
+        serving.await.unwrap().unwrap();
+    })
+    .await;
+}
+
+/// A version whose database cannot be reached from the first moment on never passes the container's health check.
+#[tokio::test]
+async fn a_replica_that_was_never_ready_has_not_started() {
+    TestApp::run(async |app| {
+        let mut settings = app.settings().clone();
+        settings.insert("DATABASE_URL".to_owned(), "postgres://freehunt:nobody@127.0.0.1:9/freehunt".to_owned());
+        let config = ApiConfig::load(&Source::from_map(settings, Path::new("/nonexistent"))).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let replica = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let server = freehunt_api::build(config, Clock::system()).unwrap();
+        let serving = tokio::spawn(serve::serve(server, listener, stop.clone()));
+        let stranger = app.at(&app.anonymous(), &replica);
+        eventually("the replica answers", async || stranger.get("/health/live").await.status == 200).await;
+        assert_eq!(stranger.get("/health/started").await.status, 503);
         stop.cancel();
         serving.await.unwrap().unwrap();
     })

@@ -6,7 +6,9 @@ use freehunt_tests::{Answer, TestApp};
 async fn health_says_ok() {
     TestApp::run(async |app| {
         let anonymous = app.anonymous();
-        for path in ["/health", "/health/", "/HEALTH", "/health?x=1", "/health/live", "/health/ready"] {
+        for path in
+            ["/health", "/health/", "/HEALTH", "/health?x=1", "/health/live", "/health/ready", "/health/started"]
+        {
             let answer = anonymous.get(path).await;
             assert_eq!((answer.status, answer.text.as_str()), (200, "OK"), "{path}");
         }

@@ -264,7 +264,7 @@ async fn fault_case_160_health_and_numbers_tell_nothing() {
         let server = app.chat_server().await;
         let chat = |path: &str| format!("{}{path}", server.url);
         for persona in [&app.anonymous(), &alice] {
-            for path in ["/health", "/health/live", "/health/ready"] {
+            for path in ["/health", "/health/live", "/health/ready", "/health/started"] {
                 let answer = persona.get(path).await;
                 assert_eq!((answer.status, answer.text.as_str()), (200, "OK"), "{path}");
             }
@@ -273,7 +273,7 @@ async fn fault_case_160_health_and_numbers_tell_nothing() {
             }
         }
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        for path in ["/health", "/health/live", "/health/ready"] {
+        for path in ["/health", "/health/live", "/health/ready", "/health/started"] {
             let answer = client.get(chat(path)).send().await.unwrap().text().await.unwrap();
             assert!(["OK", ""].contains(&answer.as_str()), "{path} {answer}");
         }

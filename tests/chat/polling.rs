@@ -93,7 +93,7 @@ async fn what_is_no_engine_request_is_refused_as_the_original_does() {
         let without_sid = alice.request(reqwest::Method::POST, "/socket.io/?EIO=4&transport=polling").body("40");
         assert_eq!(alice.answer(without_sid).await.expect(400)["code"], 2);
         assert_eq!(alice.get("/other").await.status, 404);
-        for path in ["/health", "/health/live", "/health/ready"] {
+        for path in ["/health", "/health/live", "/health/ready", "/health/started"] {
             assert_eq!(alice.get(path).await.text, "OK", "{path}");
         }
         assert_eq!(alice.get("/asyncapi.json").await.expect(200)["asyncapi"], "3.0.0");

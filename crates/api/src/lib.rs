@@ -51,6 +51,7 @@ pub fn build(config: ApiConfig, clock: Clock) -> anyhow::Result<Server> {
     let router = router
         .route("/health/live", get(routes::health::live))
         .route("/health/ready", get(routes::health::ready))
+        .route("/health/started", get(routes::health::started))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found);
     let router = layers::add(router, &state).with_state(state.clone());

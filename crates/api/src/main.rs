@@ -20,7 +20,7 @@ enum Command {
     Migrate,
     /// Fill an empty database with demo data; refuses any other
     Seed,
-    /// Ask the running server on this machine whether it is ready
+    /// Ask the server on this machine whether it has started and lives
     Healthcheck,
     /// Print the OpenAPI document as JSON
     Openapi,

@@ -106,6 +106,7 @@ pub fn build_with(config: MessagingConfig, clock: Clock, timing: Timing) -> anyh
         .route("/health", get(live))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
+        .route("/health/started", get(started))
         .with_state(state.clone())
         .layer(sockets)
         .layer(CatchPanicLayer::new())
@@ -116,6 +117,10 @@ pub fn build_with(config: MessagingConfig, clock: Clock, timing: Timing) -> anyh
 
 async fn live() -> Response {
     health::live()
+}
+
+async fn started(State(state): State<MessagingState>) -> Response {
+    health::started(&state.readiness, &state.pool).await
 }
 
 async fn ready(State(state): State<MessagingState>) -> Response {

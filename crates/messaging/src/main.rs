@@ -24,7 +24,7 @@ struct Arguments {
 enum Command {
     /// Serve until SIGTERM or Ctrl-C (the default)
     Serve,
-    /// Ask the running server on this machine whether it is ready
+    /// Ask the server on this machine whether it has started and lives
     Healthcheck,
     /// Print the AsyncAPI document of the events as JSON
     Asyncapi,

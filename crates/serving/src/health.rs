@@ -1,4 +1,5 @@
-//! Health: `OK` for the public, liveness and readiness for the load balancer, and the program that asks for it.
+//! Health: `OK` for the public, readiness for the load balancer, and for the container whether it has started and lives,
+//! with the program that asks for that.
 
 use std::time::Duration;
 
@@ -24,16 +25,23 @@ pub async fn ready(readiness: &Readiness, pool: &PgPool) -> Response {
     if readiness.is_ready(pool).await { PLAIN_OK.into_response() } else { not_ready() }
 }
 
+/// The process runs and has been ready once; until then as [`ready`]. A version that never gets ready fails, and one whose
+/// database is away later does not: to end it would bring nothing back.
+pub async fn started(readiness: &Readiness, pool: &PgPool) -> Response {
+    if readiness.has_been_ready() { live() } else { ready(readiness, pool).await }
+}
+
 pub fn not_ready() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, "not ready").into_response()
 }
 
-/// Succeeds when the server on this machine is ready: the container's health check, since its image has no curl.
+/// Succeeds when the server on this machine has started and lives: the container's health check, since its image has no
+/// curl.
 pub async fn ask(default_port: u16) -> anyhow::Result<()> {
     let port = HttpConfig::port_of(&Source::process(), default_port)?;
     let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).no_proxy().build()?;
-    let url = format!("http://127.0.0.1:{port}/health/ready");
+    let url = format!("http://127.0.0.1:{port}/health/started");
     let response = client.get(&url).send().await.with_context(|| format!("nothing answers on port {port}"))?;
-    ensure!(response.status().is_success(), "not ready: {}", response.status());
+    ensure!(response.status().is_success(), "not started: {}", response.status());
     Ok(())
 }

@@ -34,6 +34,11 @@ impl Readiness {
         self.closing.load(Ordering::Relaxed)
     }
 
+    /// Whether the database was reached with a current schema once; a shutdown does not change that.
+    pub fn has_been_ready(&self) -> bool {
+        self.schema_is_current.load(Ordering::Relaxed)
+    }
+
     /// Asks the database for its schema until that was current once, and from then on only whether it answers.
     pub async fn is_ready(&self, pool: &PgPool) -> bool {
         if self.shutting_down.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! Health: `OK` for the public, liveness and readiness for the load balancer.
+//! Health: `OK` for the public, readiness for the load balancer, liveness and start for the container.
 
 use axum::{extract::State, response::Response};
 
@@ -14,6 +14,11 @@ pub async fn health() -> Response {
 /// `/health/live`: the process runs. Not in the public document.
 pub async fn live() -> Response {
     freehunt_serving::health::live()
+}
+
+/// `/health/started`: the process runs and has been ready once. The container's health check.
+pub async fn started(State(state): State<AppState>) -> Response {
+    freehunt_serving::health::started(&state.readiness, &state.pool).await
 }
 
 /// `/health/ready`: the database answers, on connections of either sort, its schema is current, and no shutdown has begun;
