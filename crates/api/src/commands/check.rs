@@ -14,6 +14,9 @@ use crate::state::AppState;
 /// No single check takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Fewer events than these say nothing about how events come.
+const FEWEST_EVENTS: i64 = 4;
+
 /// What one check found.
 pub struct Finding {
     /// What was looked at, as the line names it.
@@ -63,7 +66,11 @@ pub async fn findings(state: &AppState) -> Vec<Finding> {
         ("oidc", "correct OIDC_ISSUER (with its last slash) or apply the blueprint", within(oidc(state)).await),
         ("s3", "correct S3_URL and its keys, or run `freehunt-api bootstrap-storage`", within(storage(state)).await),
         ("stripe", "correct STRIPE_SECRET_KEY", within(stripe(state)).await),
-        ("webhooks", "send Stripe's webhooks to <API_URL>/stripe/webhook", within(webhooks(state)).await),
+        (
+            "webhooks",
+            "send Stripe's webhooks to <API_URL>/stripe/webhook, and compare STRIPE_WEBHOOK_SECRET with Stripe's dashboard",
+            within(webhooks(state)).await,
+        ),
         ("jobs", "run `freehunt-api jobs`", within(jobs(state)).await),
         ("fan-out", "set REDIS_URL for every replica of both programs, or for none", within(fan_out(state)).await),
         ("names", "make the names resolve to the cluster", within(names(state)).await),
@@ -145,6 +152,8 @@ async fn stripe(state: &AppState) -> anyhow::Result<String> {
     Ok(if configured { "live mode" } else { "test mode" }.to_owned())
 }
 
+/// A wrong signing secret shows in what comes: a webhook takes seconds, and Stripe's own list, which is read whatever the
+/// webhooks do, up to a minute.
 async fn webhooks(state: &AppState) -> anyhow::Result<String> {
     let secrets = state.config.stripe.webhook_secrets.len();
     let (received, unprocessed): (i64, i64) = sqlx::query_as(
@@ -154,7 +163,18 @@ async fn webhooks(state: &AppState) -> anyhow::Result<String> {
     .fetch_one(&state.pool)
     .await?;
     ensure!(unprocessed == 0, "{unprocessed} events wait for more than 15 minutes");
-    Ok(format!("{secrets} signing secret(s), {received} events received"))
+    let (recent, late): (i64, i64) = sqlx::query_as(
+        "SELECT count(*), count(*) FILTER (WHERE received_at > created_at + interval '15 seconds')
+         FROM (SELECT received_at, created_at FROM stripe_event ORDER BY received_at DESC LIMIT 20) recent",
+    )
+    .fetch_one(&state.pool)
+    .await?;
+    let told_by_list = recent >= FEWEST_EVENTS && late * 2 > recent;
+    ensure!(!told_by_list, "of the last {recent} events {late} came by Stripe's list, not by a webhook");
+    Ok(match received {
+        0 => format!("{secrets} signing secret(s), no event received yet: send a test event from Stripe's dashboard"),
+        _ => format!("{secrets} signing secret(s), {received} events received"),
+    })
 }
 
 async fn jobs(state: &AppState) -> anyhow::Result<String> {
