@@ -50,6 +50,26 @@ async fn webhooks_rejected_for_the_clock_are_counted_as_such() {
     .await;
 }
 
+/// An alert on an increase sees the first one only when there was a 0 before.
+#[tokio::test]
+async fn what_an_alert_asks_for_has_a_number_before_anything_happens() {
+    LazyLock::force(&RECORDER);
+    metrics::describe();
+    let text = RECORDER.render();
+    for metric in [
+        "freehunt_log_ins_refused_total ",
+        "freehunt_payments_quarantined_total ",
+        "freehunt_panics_total ",
+        "freehunt_events_without_webhook_total ",
+        "freehunt_fanout_failures_total ",
+        r#"freehunt_webhooks_rejected_total{reason="no_match"} "#,
+        r#"freehunt_webhooks_rejected_total{reason="time"} "#,
+        r#"freehunt_webhooks_rejected_total{reason="mode"} "#,
+    ] {
+        assert!(text.lines().any(|line| line.starts_with(metric)), "{metric}is missing:\n{text}");
+    }
+}
+
 #[tokio::test]
 async fn requests_are_counted_by_their_routes() {
     TestApp::run(async |app| {
@@ -126,7 +146,7 @@ async fn numbers_and_health_reveal_nothing_and_are_not_served_to_the_public() {
         for url in [&app.url, &chat.url] {
             let outsider = app.at(&app.anonymous(), url);
             outsider.get("/metrics").await.expect(404);
-            for path in ["/health", "/health/live", "/health/ready"] {
+            for path in ["/health", "/health/live", "/health/ready", "/health/started"] {
                 assert_eq!(outsider.get(path).await.text, "OK", "{url}{path}");
             }
         }

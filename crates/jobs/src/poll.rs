@@ -74,6 +74,7 @@ impl Jobs {
             release_reading(&mut connection).await?;
         }
         let found = read?;
+        metrics::counter!("freehunt_events_without_webhook_total").increment(found as u64);
         if found > 0 {
             tracing::warn!(events = found, "events that no webhook had brought were read");
             self.wake();

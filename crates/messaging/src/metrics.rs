@@ -1,10 +1,11 @@
 //! What the numbers of this server mean.
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
 /// Also gives those a number that have none before something happens: an alert needs one to look at.
 pub fn describe() {
     metrics::gauge!("freehunt_sockets").set(0.0);
+    counter!("freehunt_fanout_failures_total").increment(0);
     describe_gauge!("freehunt_sockets", "Connected sockets");
     describe_counter!("freehunt_fanout_failures_total", "Times that PostgreSQL had to carry events instead of Redis");
     describe_counter!("freehunt_session_confirmations_total", "Sessions that Authentik was asked about, by its answer");

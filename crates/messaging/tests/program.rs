@@ -68,6 +68,7 @@ async fn metrics_have_a_listener_of_their_own() {
     let (_, metrics) = program.wait(program.metrics_port, "/metrics", |text| text.contains("failures")).await;
     for line in [
         "freehunt_sockets 0",
+        "freehunt_fanout_failures_total 0",
         "freehunt_listener_connected{via=\"postgres\"} 0",
         "freehunt_listener_failures_total{via=\"postgres\"}",
         "# HELP freehunt_listener_connected",
@@ -76,6 +77,8 @@ async fn metrics_have_a_listener_of_their_own() {
     }
     assert_eq!(program.wait(program.port, "/health", |_| true).await, (200, "OK".to_owned()));
     assert_eq!(program.get(program.port, "/health/ready").await.unwrap().0, 503);
+    // One that has not been ready yet fails the container's health check.
+    assert_eq!(program.get(program.port, "/health/started").await.unwrap().0, 503);
     // Neither numbers nor, unless it is asked for, a description of the events for the public.
     assert_eq!(program.get(program.port, "/metrics").await.unwrap().0, 404);
     assert_eq!(program.get(program.port, "/asyncapi.json").await.unwrap().0, 404);

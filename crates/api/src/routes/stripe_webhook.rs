@@ -19,6 +19,9 @@ use crate::{
 /// The largest event, in bytes. Stripe's are far smaller.
 const LIMIT_BYTES: usize = 1024 * 1024;
 
+/// Why webhooks are rejected, as the metric's label says it.
+pub(crate) const REASONS: [&str; 6] = ["no_payload", "no_header", "malformed", "no_match", "time", "mode"];
+
 /// The event is stored.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct WebhookReceived {
