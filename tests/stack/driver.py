@@ -26,17 +26,19 @@ DOMAIN = "freehunt.test"
 ORIGIN = f"https://{DOMAIN}"
 WEBHOOK_SECRET = os.environ.get("STACK_WEBHOOK_SECRET", "whsec_stack")
 RATE = int(os.environ.get("STACK_RATE", "200"))
+DASHBOARD = os.environ.get("STACK_DASHBOARD", "operator:password")
 SOCKETS = 10
 
 
 class Connection:
     """One HTTP/1.1 connection to Traefik, kept open."""
 
-    def __init__(self):
+    def __init__(self, port=PORT):
         self.reader = self.writer = None
+        self.port = port
 
     async def open(self):
-        self.reader, self.writer = await asyncio.open_connection(ADDRESS, PORT, limit=1 << 20)
+        self.reader, self.writer = await asyncio.open_connection(ADDRESS, self.port, limit=1 << 20)
 
     def close(self):
         if self.writer:
@@ -79,8 +81,8 @@ class Connection:
         return status, headers, body
 
 
-async def once(method, host, path, body=None, headers=()):
-    connection = Connection()
+async def once(method, host, path, body=None, headers=(), port=PORT):
+    connection = Connection(port)
     try:
         return await asyncio.wait_for(connection.ask(method, host, path, body, headers), 20)
     finally:
@@ -213,7 +215,7 @@ def signed(payload):
 
 
 async def routes(_state):
-    event = {"id": f"evt_{random.randbytes(8).hex()}", "object": "event", "type": "customer.created", "created": 1,
+    event = {"id": f"evt_{random.randbytes(8).hex()}", "object": "event", "type": "customer.created", "created": int(time.time()),
              "api_version": "2025-04-30.basil", "livemode": False, "pending_webhooks": 0, "request": None,
              "data": {"object": {"id": "cus_1", "object": "customer"}}}
     payload = json.dumps(event).encode()
@@ -232,8 +234,19 @@ async def routes(_state):
     expect(status in (301, 308) and headers["location"] == [f"{ORIGIN}/a?b=c"], "www. leads to the apex", (status, headers))
     status, _, _ = await once("GET", f"nobody.{DOMAIN}", "/")
     expect(status == 404, "any other host leads nowhere", status)
-    status, _, _ = await once("GET", f"traefik.{DOMAIN}", "/api/rawdata")
-    expect(status in (401, 404), "the dashboard is closed without a password", status)
+    basic = [("Authorization", "Basic " + base64.b64encode(DASHBOARD.encode()).decode())]
+    wrong = [("Authorization", "Basic " + base64.b64encode(b"nobody:!").decode())]
+    for host, port in ((f"traefik.{DOMAIN}", 80), ("127.0.0.1", 8081)):
+        statuses = [(await once("GET", host, "/api/rawdata", headers=headers, port=port))[0] for headers in ((), wrong, basic)]
+        expect(statuses == [401, 401, 200], f"{host}:{port} shows the dashboard with the password only", statuses)
+    status, _, _ = await once("GET", f"authentik.{DOMAIN}", "/api/v3/flows/executor/default-authentication-flow/")
+    expect(status == 200, "authentik. leads to Authentik", status)
+    # Whoever is first there becomes the administrator.
+    for path in ("/if/flow/initial-setup/", "/api/v3/flows/executor/initial-setup/", "/api/v3/flows/executor/initial%2Dsetup/",
+                 "/api/v3//flows/executor/initial-setup/", "/api/v3/flows/executor/../executor/initial-setup/?query="):
+        for method in ("GET", "POST"):
+            status, _, _ = await once(method, f"authentik.{DOMAIN}", path)
+            expect(status in (301, 308, 401), f"{method} authentik.{path} asks for the dashboard's password", status)
     for host in (f"api.{DOMAIN}", f"socket.{DOMAIN}"):
         status, _, _ = await once("GET", host, "/metrics")
         expect(status == 404, f"{host}/metrics is not routed", status)
@@ -319,21 +332,22 @@ class Load:
 
     def kinds(self):
         cookie = [cookie_header(self.state["company"]["cookies"])]
+        api = f"api.{DOMAIN}"
         return [
-            ("GET", "/skills", None, ()),
-            ("GET", "/auth/getme", None, cookie),
-            ("GET", f"/messages/conversation/{self.state['conversation']}", None, cookie),
-            ("POST", "/job-postings/search", {"title": "x", "take": 5}, ()),
-            ("GET", "/health", None, ()),
+            ("GET", api, "/skills", None, ()),
+            ("GET", api, "/auth/getme", None, cookie),
+            ("GET", api, f"/messages/conversation/{self.state['conversation']}", None, cookie),
+            ("POST", api, "/job-postings/search", {"title": "x", "take": 5}, ()),
+            ("GET", DOMAIN, "/login", None, ()),
         ]
 
     async def worker(self, queue):
         connection, kinds = Connection(), self.kinds()
         while (number := await queue.get()) is not None:
-            method, path, body, headers = kinds[number % len(kinds)]
+            method, host, path, body, headers = kinds[number % len(kinds)]
             began = time.time()
             try:
-                status, _, text = await asyncio.wait_for(connection.ask(method, f"api.{DOMAIN}", path, body, headers), 30)
+                status, _, text = await asyncio.wait_for(connection.ask(method, host, path, body, headers), 30)
             except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError, ValueError) as error:
                 connection.close()
                 status, text = type(error).__name__, b""

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Holds the compose files and what they mount against what docs/deploiement.md promises. Needs a Docker client, no engine.
 
-    tests/stack/files.py          needs PyYAML
+    tests/stack/files.py                   needs PyYAML
+    tests/stack/files.py metrics <file>    whether every number that an alert asks for is in what the programs serve
 """
 
+import itertools
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -23,6 +26,12 @@ REPLICATED = {"frontend", "backend", "messaging"}
 STATELESS = REPLICATED | {"traefik", "socket-proxy", "cloudflared"}
 # Tagged by the version that is deployed, and by digest in CI.
 OWN_IMAGES = ("freehunt-frontend", "freehunt-backend", "freehunt-messaging", "freehunt-backup")
+# What the guide asks for: two cores, and what the kernel and the system leave of 4 GB.
+CORES, MEMORY = 2.0, 3700 * 10**6
+HOSTS = {"", "www.", "api.", "socket.", "authentik.", "matomo.", "uptime.", "traefik."}
+OPTIONAL = ("compose.closed.yaml", "compose.tunnel.yaml", "compose.host.yaml", "compose.redis.yaml")
+# Of PostgreSQL: its own, the backup's, and an operator's commands.
+OTHER_CONNECTIONS = 30
 problems = []
 
 
@@ -34,8 +43,10 @@ def client():
                 return program
         except OSError:
             pass
-    print("NOT RUN: no Docker client here knows `docker stack config`")
-    sys.exit(0)
+    print("NOT RUN: no Docker client here knows `docker stack config`, so the compose files are not looked at")
+    for problem in problems:
+        print("FAILED ", problem)
+    sys.exit(bool(problems))
 
 
 def expect(condition, sentence):
@@ -94,15 +105,68 @@ def production():
     for name in REPLICATED:
         resources = stack["services"][name]["deploy"]["resources"]
         expect(str(resources["limits"]["memory"]) == "536870912" and str(resources["limits"]["cpus"]) == "0.5", f"{name}: {resources}")
-        expect(str(resources["reservations"]["memory"]) == "268435456", f"{name}: {resources}")
+        expect(str(resources["reservations"]["memory"]) == "268435456" and str(resources["reservations"]["cpus"]) == "0.25", f"{name}: {resources}")
+        expect(stack["services"][name].get("stop_grace_period") == "45s", f"{name}: the grace period")
     networks = {name: set(service["networks"]) for name, service in stack["services"].items()}
     for name in ("frontend", "matomo", "uptime-kuma"):
         expect(not networks[name] & {"data", "auth", "authdb", "control"}, f"{name}: {networks[name]}")
     expect({name for name, its in networks.items() if "data" in its} == {"backend", "messaging", "db", "db-backup"}, "data")
     expect(stack["networks"]["data"].get("internal"), "the data network has a way out")
+    labels = "\n".join(f"{key}={value}" for service in stack["services"].values() for key, value in labels_of(service).items())
+    routed = set(re.findall(r"Host\(`([a-z.]*)freehunt\.fr`\)", labels))
+    expect(routed == HOSTS, f"the hosts are {sorted(routed)}")
+    for host in HOSTS - {""}:
+        expect(f"{host}votre-domaine.com" in GUIDE, f"the guide does not know {host}")
+    setup = labels_of(stack["services"]["authentik-server"])["traefik.http.routers.authentik-setup.rule"]
+    for path in ("/if/flow/initial-setup", "/api/v3/flows/executor/initial-setup"):
+        expect(f"PathPrefix(`{path}`)" in setup, f"Authentik's first administrator: {path} is open")
+    connections(stack)
+
+
+def labels_of(service):
+    labels = service["deploy"].get("labels", {})
+    return labels if isinstance(labels, dict) else dict(label.split("=", 1) for label in labels)
+
+
+def connections(stack):
+    """The replicas that the guide scales to, and one more of each during an update, have their connections."""
+    per_replica = {"backend": 1, "messaging": 2}
+    most = int(re.search(r"max_connections=(\d+)", str(stack["services"]["db"]["command"])).group(1))
+    wanted = OTHER_CONNECTIONS
+    for name, listening in per_replica.items():
+        replicas = int(re.search(rf"docker service scale freehunt_{name}=([1-9]\d*)$", GUIDE, re.MULTILINE).group(1))
+        pool = int(stack["services"][name]["environment"]["DATABASE_MAX_CONNECTIONS"])
+        wanted += (replicas + 1) * (pool + listening)
+    expect(wanted <= most, f"{wanted} connections of at most {most}")
+
+
+def fits(stack, what):
+    """The manager takes what only it may run, one replica of each of the three, and the second tasks of an update."""
+    def reserved(name):
+        reservations = stack["services"][name]["deploy"]["resources"].get("reservations", {})
+        return float(reservations.get("cpus", 0)), int(reservations.get("memory", 0))
+
+    # What is optional may be there too.
+    tied = set(stack["services"]) - REPLICATED
+    surge = {name for name in tied if stack["services"][name]["deploy"]["update_config"]["order"] == "start-first"}
+    usual = [reserved(name) for name in tied | REPLICATED]
+    second = [reserved(name) for name in surge]
+    replicas = [reserved(name) for name in REPLICATED]
+    # A reservation of cores is small enough for all updates at once; of memory for those of the manager and one of the three.
+    cores = sum(cpu for cpu, _ in usual + second + replicas)
+    memory = sum(memory for _, memory in usual + second) + max(memory for _, memory in replicas)
+    expect(cores <= CORES, f"{what}: the manager's reservations are {cores:.2f} of {CORES} cores")
+    expect(memory <= MEMORY, f"{what}: the manager's reservations are {memory} of {MEMORY} bytes")
+    # The other two machines, when one of them is away: half of everything that is not tied.
+    cores = sum(3 * cpu / 2 for cpu, _ in replicas)
+    expect(cores <= CORES, f"{what}: two machines cannot take the replicas of three")
 
 
 def others():
+    for number in range(len(OPTIONAL) + 1):
+        for files in itertools.combinations(OPTIONAL, number):
+            stack = config("compose.yaml", "compose.prod.yaml", *files, TUNNEL_TOKEN="token")
+            fits(stack, " ".join(files) or "production")
     closed = config("compose.yaml", "compose.prod.yaml", "compose.closed.yaml")
     expect(published(closed) == {80}, f"closed: {published(closed)}")
     tunnel = config("compose.yaml", "compose.prod.yaml", "compose.closed.yaml", "compose.tunnel.yaml", TUNNEL_TOKEN="token")
@@ -117,6 +181,9 @@ def others():
     expect(modes == {"host"}, f"host: {modes}")
     development = config("compose.yaml", "compose.dev.yaml")
     expect({"adminer", "minio", "minio-bucket", "stripe-cli"} <= set(development["services"]), "development lacks services")
+    for name, service in development["services"].items():
+        # That one ends when it is done.
+        expect("healthcheck" in service or name == "minio-bucket", f"development: {name} has no health check")
     expect("secrets" not in development or not development["secrets"], "development asks for Swarm secrets")
     text = (ROOT / "compose.dev.yaml").read_text() + (ROOT / "compose.yaml").read_text()
     listed = set(re.findall(r"^#? ?([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
@@ -125,25 +192,76 @@ def others():
     expect(config("compose.yaml", "compose.prod.yaml", "tests/stack/override.yaml", FREEHUNT_VERSION="v1")["services"], "the test's files")
 
 
+def alerts():
+    return [rule["expr"] for group in yaml.safe_load((OBSERVABILITY / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+
+
+def asked_by(expressions):
+    return {re.sub("_(bucket|count|sum)$", "", name) for text in expressions for name in re.findall(r"(?:freehunt|traefik)_[a-z_]+", text)}
+
+
 def observability():
-    """Every number that an alert or a panel asks for is one that a program counts."""
+    """Every number that an alert or a panel asks for is one that a program counts, and the rules see what they should."""
     sources = "\n".join(path.read_text() for path in (ROOT / "crates").glob("*/src/**/*.rs"))
     counted = set(re.findall(r'"(freehunt_[a-z_]+)"', sources))
-    folder = ROOT / "docs/observability"
-    alerts, dashboard = yaml.safe_load((folder / "alerts.yml").read_text()), json.loads((folder / "grafana-dashboard.json").read_text())
-    yaml.safe_load((folder / "prometheus.yml").read_text())
-    rules = [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
+    dashboard = json.loads((OBSERVABILITY / "grafana-dashboard.json").read_text())
+    yaml.safe_load((OBSERVABILITY / "prometheus.yml").read_text())
+    rules = alerts()
     panels = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
-    asked = {re.sub("_(bucket|count|sum)$", "", name) for text in rules + panels for name in re.findall(r"freehunt_[a-z_]+", text)}
+    asked = {name for name in asked_by(rules + panels) if name.startswith("freehunt_")}
     expect(asked <= counted, f"nobody counts {sorted(asked - counted)}")
     expect(rules and panels, "no rules or no panels")
+    if promtool := shutil.which("promtool"):
+        for command in (["check", "rules", "alerts.yml"], ["test", "rules", "alerts.test.yml"]):
+            answer = subprocess.run([promtool, *command], cwd=OBSERVABILITY, capture_output=True, text=True)
+            expect(answer.returncode == 0, f"promtool {' '.join(command)}: {answer.stdout}{answer.stderr}")
+    else:
+        print("note: no promtool here, so the alert rules are not tried")
 
 
-DOCKER = client()
-production()
-others()
-observability()
+def served(file):
+    """What the programs of the stack's test serve, after it has driven them."""
+    text = pathlib.Path(file).read_text()
+    present = {re.sub("_(bucket|count|sum)$", "", name) for name in re.findall(r"^((?:freehunt|traefik)_[a-z_]+)", text, re.MULTILINE)}
+    missing = asked_by(alerts()) - present
+    expect(not missing, f"nobody serves {sorted(missing)}")
+
+
+def commands_of_the_guide():
+    """Every command of the guide is run by the stack's test, or is marked as one that cannot be."""
+    mark, run = "non exécuté ici", (ROOT / "tests/stack/run").read_text()
+    forms = [re.sub(r"\\(.)", r"\1", text) if quote == '"' else text
+             for quote, text in re.findall(r"""^ *(?:as_)?guide (['"])(.*)\1(?: .*)?$""", run, re.MULTILINE)]
+    heading, paragraph, fenced, marked, seen = "", "", False, False, 0
+    for line in map(str.strip, GUIDE.splitlines()):
+        if line.startswith("```"):
+            fenced, marked = line == "```bash" and not fenced, mark in heading or mark in paragraph
+            paragraph = ""
+        elif fenced:
+            command = line.split("   # ")[0].strip()
+            if command and not command.startswith("#") and not marked and mark not in line:
+                seen += 1
+                expect(any(form.strip() in line for form in forms), f"the guide's command is neither run nor marked: {line}")
+        elif line.startswith("#"):
+            heading, paragraph = line, ""
+        elif line.startswith(("**", "- ")) or re.match(r"\d+\. ", line):
+            paragraph = line
+        elif line:
+            paragraph += line
+    expect(seen >= 30, f"only {seen} commands of the guide were found")
+
+
+GUIDE = (ROOT / "docs/deploiement.md").read_text()
+OBSERVABILITY = ROOT / "docs/observability"
+if sys.argv[1:2] == ["metrics"]:
+    served(sys.argv[2])
+else:
+    observability()
+    commands_of_the_guide()
+    DOCKER = client()
+    production()
+    others()
 for problem in problems:
     print("FAILED ", problem)
-print(f"compose files, alerts and dashboard: {len(problems)} problems")
+print(f"compose files, guide, alerts and dashboard: {len(problems)} problems")
 sys.exit(bool(problems))

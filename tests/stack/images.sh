@@ -18,7 +18,7 @@ copy_with_libraries() { # root program...
 busybox_into() { # root
     mkdir -p "$1/bin" "$1/tmp"
     cp "$(command -v busybox)" "$1/bin/busybox"
-    for applet in sh ls cp rm mkdir chmod chown cat sed dirname sleep wget su id tr test env grep sort; do ln -sf busybox "$1/bin/$applet"; done
+    for applet in sh ls cp rm mkdir chmod chown cat sed dirname sleep wget su id tr test env grep sort touch find; do ln -sf busybox "$1/bin/$applet"; done
 }
 
 people_into() { # root
@@ -87,7 +87,7 @@ make_backup() {
     people_into "$root"
     certificates_into "$root"
     mkdir -p "$root/usr/local/bin" "$root/bin"
-    for tool in bash curl date stat sha256sum touch sleep rm cut tr find grep sed cat env mkdir chown mktemp; do tools+=("$(command -v "$tool")"); done
+    for tool in bash curl date stat sha256sum touch sleep timeout rm cut tr find grep sed cat env mkdir chown mktemp tail; do tools+=("$(command -v "$tool")"); done
     copy_with_libraries "$root" "${tools[@]}" "$bin"/{pg_dump,pg_restore,psql,createdb,dropdb}
     for tool in "$bin"/{pg_dump,pg_restore,psql,createdb,dropdb}; do ln -s "$tool" "$root/usr/local/bin/"; done
     [ -e "$root/bin/sh" ] || ln -s "$(command -v bash)" "$root/bin/sh"
@@ -116,12 +116,13 @@ make_stand_ins() {
     people_into "$root"
     certificates_into "$root"
     import stand-ins:1 "$root" 'ENTRYPOINT ["/usr/local/bin/stand-ins"]' 'USER 65532'
+    version_of stand-ins stand-ins 2
 }
 
-# docker/Dockerfile itself, from a stand-in of the Rust image: there `cargo` hands over the programs that this machine has
-# compiled already, beside the libraries they load.
-make_servers() {
-    local root=$work/root
+# A stand-in of the Rust image: there `cargo` hands over programs that this machine has compiled already, beside the libraries
+# they load.
+make_build_base() { # name binaries
+    local root=$work/root binaries=$2
     mkdir -p "$root/handed" "$root/usr/local/bin"
     stripped "$binaries/freehunt-api" "$root/handed/freehunt-api"
     stripped "$binaries/freehunt-messaging" "$root/handed/freehunt-messaging"
@@ -132,14 +133,22 @@ make_servers() {
     copy_with_libraries "$root" "$binaries/freehunt-api" "$binaries/freehunt-messaging"
     rm -f "$root$binaries"/freehunt-{api,messaging}
     certificates_into "$root"
-    import build-base:1 "$root"
+    import "$1" "$root"
+}
+
+# A target of docker/Dockerfile, as the guide builds it.
+build_target() { # target tag build-base
+    DOCKER_BUILDKIT=1 $docker build --quiet --file "$repository/docker/Dockerfile" --target "$1" \
+        --build-arg "BUILD_IMAGE=freehunt-stack-test/$3" \
+        --build-arg POSTGRES_IMAGE=freehunt-stack-test/postgres:1 --tag "freehunt-stack-test/$2" "$repository" >/dev/null
+}
+
+make_servers() {
+    local root=$work/root target
+    make_build_base build-base:1 "$binaries"
     mkdir -p "$repository/.sqlx"
-    local target
     for target in api messaging; do
-        DOCKER_BUILDKIT=1 $docker build --quiet --file "$repository/docker/Dockerfile" --target "$target" \
-            --build-arg BUILD_IMAGE=freehunt-stack-test/build-base:1 \
-            --build-arg POSTGRES_IMAGE=freehunt-stack-test/postgres:1 \
-            --tag "freehunt-stack-test/$target:1" "$repository" >/dev/null || return 1
+        build_target $target "$target:1" build-base:1 || return 1
     done
     compiles_from_what_it_copies || return 1
     version_of backend api v1
@@ -154,23 +163,46 @@ make_servers() {
     chmod 755 "$root/app/freehunt-api"
     cp "$root/app/freehunt-api" "$root/app/freehunt-messaging"
     import backend:sick "$root" 'ENTRYPOINT ["/app/freehunt-api"]' 'CMD ["serve"]'
-    $docker tag freehunt-stack-test/messaging:v2 freehunt-stack-test/messaging:sick
+    # The real program, which never gets ready; its own health check has to say so.
+    printf 'FROM freehunt-stack-test/messaging:1\nENV DATABASE_URL=postgresql://nobody:nobody@127.0.0.1:1/nothing\n' |
+        $docker build --quiet --tag freehunt-stack-test/messaging:sick - >/dev/null
     $docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -E 'stack-test/(api|messaging):1' | while read -r line; do say "$line"; done
 }
 
 # Whether cargo accepts the sources that the compilation's stage gets: every member, every target, the lock file.
 compiles_from_what_it_copies() {
-    local container
+    local container stage folder
     command -v cargo >/dev/null || { say "note: no cargo here, so the sources of the image are not looked at"; return 0; }
-    DOCKER_BUILDKIT=1 $docker build --quiet --file "$repository/docker/Dockerfile" --target build \
-        --build-arg BUILD_IMAGE=freehunt-stack-test/build-base:1 \
-        --build-arg POSTGRES_IMAGE=freehunt-stack-test/postgres:1 --tag freehunt-stack-test/build:1 "$repository" >/dev/null || return 1
-    container=$($docker create freehunt-stack-test/build:1 /none)
-    $docker cp "$container:/source" "$work/source" >/dev/null && $docker rm "$container" >/dev/null || return 1
-    (cd "$work/source" && cargo metadata --locked --offline --format-version 1 >/dev/null 2>"$work/metadata.log") \
-        || { cat "$work/metadata.log"; return 1; }
-    rm -rf "$work/source"
-    say "the sources that the image is compiled from are complete"
+    for stage in manifests:skeleton build:source; do
+        folder=${stage#*:} stage=${stage%:*}
+        build_target $stage $stage:1 build-base:1 || return 1
+        container=$($docker create freehunt-stack-test/$stage:1 /none)
+        $docker cp "$container:/$folder" "$work/source" >/dev/null && $docker rm "$container" >/dev/null || return 1
+        (cd "$work/source" && cargo metadata --locked --offline --format-version 1 >/dev/null 2>"$work/metadata.log") \
+            || { cat "$work/metadata.log"; return 1; }
+        rm -rf "$work/source"
+    done
+    say "the sources that the image is compiled from are complete, and so are the manifests that its dependencies are"
+}
+
+# The images as they are shipped, from optimised programs where this machine has some: the size that the guide promises.
+measure_release() { # binaries
+    local target program size packed
+    [ -x "$1/freehunt-api" ] && [ -x "$1/freehunt-messaging" ] || { say "note: no optimised programs here, so the images' size is not measured"; return 0; }
+    make_build_base release-base:1 "$1"
+    for target in api messaging; do
+        build_target $target "$target:release" release-base:1 || return 1
+        program=$1/freehunt-$target
+        size=$($docker image inspect --format '{{.Size}}' "freehunt-stack-test/$target:release")
+        # docker/Dockerfile links with packed relocations, which a build on this machine does not: those are a tenth at most.
+        packed=0
+        if ! readelf -dW "$program" | grep '(RELR)' >/dev/null; then
+            packed=$(readelf -SW "$program" | sed -n 's/.* \.rela\.dyn *RELA *[0-9a-f]* [0-9a-f]* \([0-9a-f]*\) .*/\1/p')
+            packed=$((0x$packed * 9 / 10))
+        fi
+        [ $((size - packed)) -lt 40000000 ] || { echo "the image of $target has $((size - packed)) bytes, 40 MB or more"; return 1; }
+        say "ok    the optimised image of $target: $size bytes, $((size - packed)) as the Dockerfile links it, under 40 MB"
+    done
 }
 
 version_of() { # repository target version: the same programs under another image id
