@@ -32,7 +32,6 @@ async fn everything_in_order_is_a_line_of_ok_each() {
         {
             assert!(lines.iter().any(|line| line[8..].starts_with(name)), "{name} is missing:\n{shown}");
         }
-        assert!(shown.contains("no event received yet: send a test event"), "{shown}");
         for secret in app.settings().iter().filter(|(name, _)| name.contains("SECRET") || name.contains("KEY")) {
             assert!(!shown.contains(secret.1.as_str()), "{} is shown", secret.0);
         }
