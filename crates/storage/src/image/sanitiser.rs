@@ -1,15 +1,14 @@
-//! Image work beside the requests: few images at once, within a shared amount of memory, on the blocking pool.
+//! Image work beside the requests: few images at once, within a shared amount of memory, on threads that give way.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
     sync::Semaphore,
-    task::spawn_blocking,
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{ImageError, MAX_DECODE_BYTES, SafeImage, decode, header};
+use super::{ImageError, MAX_DECODE_BYTES, SafeImage, background, decode, header};
 
 const MEMORY_UNIT: u64 = 1024;
 const WAIT_LIMIT: Duration = Duration::from_secs(10);
@@ -50,23 +49,23 @@ impl Sanitiser {
         let closed = |_closed| ImageError::Busy;
 
         let slot = timeout_at(deadline, self.slots.clone().acquire_owned()).await.map_err(waited)?.map_err(closed)?;
-        let read = spawn_blocking({
+        let read = background::run({
             let bytes = bytes.clone();
             move || header::read(&bytes)
         });
-        let header = timeout_at(deadline, read).await.map_err(waited)?.map_err(|_panicked| ImageError::Corrupt)??;
+        let header = timeout_at(deadline, read).await.map_err(waited)?.ok_or(ImageError::Corrupt)??;
         // The header's limits make this fit into 32 bits and into the whole.
         let units = u32::try_from(header.decode_bytes.div_ceil(MEMORY_UNIT)).unwrap_or(u32::MAX);
         let memory = self.memory.clone().acquire_many_owned(units);
         let memory = timeout_at(deadline, memory).await.map_err(waited)?.map_err(closed)?;
 
-        let work = spawn_blocking(move || {
+        let work = background::run(move || {
             let result = decode::draw_anew(&bytes, &header);
             drop((slot, memory));
             result
         });
         // A decoder that panics has met a file its authors did not think of.
-        timeout(DRAW_LIMIT, work).await.map_err(waited)?.map_err(|_panicked| ImageError::Corrupt)?
+        timeout(DRAW_LIMIT, work).await.map_err(waited)?.ok_or(ImageError::Corrupt)?
     }
 }
 
