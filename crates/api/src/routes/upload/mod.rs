@@ -124,7 +124,7 @@ pub async fn upload_file(
     request: Request,
 ) -> ApiResult<Created<Uploaded>> {
     session.require_confirmed()?;
-    let file = receive_file(request, &state.upload_memory, &state.config.s3.bucket).await?;
+    let file = receive_file(request, session.user_id, &state.upload_memory, &state.config.s3.bucket).await?;
     let object = store(&state, session.user_id, file).await?;
     documents::record_upload(&state.pool, session.user_id, &object).await?;
     Ok(Created(Uploaded { url: object.url, key: object.key }))
@@ -197,7 +197,7 @@ pub async fn update_avatar(
     Allowed(avatar): Allowed<OwnAvatar>,
     request: Request,
 ) -> ApiResult<Json<UpdatedAvatar>> {
-    let file = receive_file(request, &state.upload_memory, &state.config.s3.bucket).await?;
+    let file = receive_file(request, avatar.user_id, &state.upload_memory, &state.config.s3.bucket).await?;
     let file_name = file.name.clone();
     let object = store(&state, avatar.user_id, file).await?;
     let attached =

@@ -3,7 +3,11 @@
 //! Memory is asked for before the body is read, so that a flood of uploads waits in the clients and not here. The
 //! texts of refused forms are the original's.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
 use axum::{
     extract::{
@@ -13,10 +17,11 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
 };
 use bytes::{Bytes, BytesMut};
+use freehunt_domain::ids::UserId;
 use freehunt_storage::MAX_UPLOAD_BYTES;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::error::{ApiError, ApiResult};
@@ -24,7 +29,9 @@ use crate::error::{ApiError, ApiResult};
 /// The largest files that are in memory at once.
 const LARGEST_FILES_AT_ONCE: usize = 8;
 const MEMORY_UNIT: usize = 1024;
-/// How long a request waits for memory.
+/// Of them, how many may be one user's: nobody's slow connections keep the others waiting.
+const FILES_OF_A_USER: usize = 2;
+/// How long a request waits for its turn and for memory.
 const WAIT_LIMIT: Duration = Duration::from_secs(20);
 /// How long nothing may arrive.
 const IDLE_LIMIT: Duration = Duration::from_secs(5);
@@ -44,21 +51,47 @@ const BUCKET_NAME: &str = "freehunt-avatar";
 
 /// The memory that uploads share.
 #[derive(Clone, Debug)]
-pub struct UploadMemory(Arc<Semaphore>);
+pub struct UploadMemory {
+    memory: Arc<Semaphore>,
+    /// Of users who are uploading.
+    turns: Arc<Mutex<HashMap<UserId, Weak<Semaphore>>>>,
+}
 
 impl Default for UploadMemory {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(LARGEST_FILES_AT_ONCE * MAX_UPLOAD_BYTES / MEMORY_UNIT)))
+        let units = LARGEST_FILES_AT_ONCE * MAX_UPLOAD_BYTES / MEMORY_UNIT;
+        Self { memory: Arc::new(Semaphore::new(units)), turns: Arc::default() }
     }
+}
+
+/// A part of the memory, and a turn of the user it is for.
+#[derive(Debug)]
+pub struct Reservation {
+    _memory: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 }
 
 impl UploadMemory {
     /// Waits for its turn; 503 when it does not come in time.
-    async fn reserve(&self, bytes: usize) -> ApiResult<OwnedSemaphorePermit> {
+    async fn reserve(&self, user_id: UserId, bytes: usize) -> ApiResult<Reservation> {
         let units = u32::try_from(bytes.div_ceil(MEMORY_UNIT)).unwrap_or(u32::MAX);
+        let deadline = Instant::now() + WAIT_LIMIT;
         let busy = || ApiError::unavailable(anyhow::anyhow!("too many uploads at once"));
-        let permit = timeout(WAIT_LIMIT, self.0.clone().acquire_many_owned(units)).await.map_err(|_elapsed| busy())?;
-        permit.map_err(|_closed| busy())
+        let turn = timeout_at(deadline, self.turns_of(user_id).acquire_owned()).await.map_err(|_elapsed| busy())?;
+        let memory = self.memory.clone().acquire_many_owned(units);
+        let memory = timeout_at(deadline, memory).await.map_err(|_elapsed| busy())?;
+        Ok(Reservation { _memory: memory.map_err(|_closed| busy())?, _turn: turn.map_err(|_closed| busy())? })
+    }
+
+    fn turns_of(&self, user_id: UserId) -> Arc<Semaphore> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turns) = turns.get(&user_id).and_then(Weak::upgrade) {
+            return turns;
+        }
+        turns.retain(|_, turns| turns.strong_count() > 0);
+        let new = Arc::new(Semaphore::new(FILES_OF_A_USER));
+        turns.insert(user_id, Arc::downgrade(&new));
+        new
     }
 }
 
@@ -69,18 +102,23 @@ pub struct ReceivedFile {
     pub name: String,
     pub bytes: Bytes,
     /// To be held as long as the bytes are.
-    pub memory: OwnedSemaphorePermit,
+    pub memory: Reservation,
 }
 
 /// Reads the file `file` of the form; a `bucketName` beside it must be that of the avatars, and other texts are ignored.
-pub async fn receive_file(mut request: Request, memory: &UploadMemory, bucket: &str) -> ApiResult<ReceivedFile> {
+pub async fn receive_file(
+    mut request: Request,
+    user_id: UserId,
+    memory: &UploadMemory,
+    bucket: &str,
+) -> ApiResult<ReceivedFile> {
     require_form(request.headers())?;
     let declared = content_length(request.headers());
     if declared.is_some_and(|bytes| bytes > MAX_UPLOAD_BYTES + FORM_OVERHEAD_BYTES + MAX_DISCARDED_BYTES) {
         return Err(too_large());
     }
     let capacity = declared.unwrap_or(MAX_UPLOAD_BYTES).min(MAX_UPLOAD_BYTES);
-    let memory = memory.reserve(capacity).await?;
+    let memory = memory.reserve(user_id, capacity).await?;
     DefaultBodyLimit::max(MAX_UPLOAD_BYTES + FORM_OVERHEAD_BYTES + MAX_DISCARDED_BYTES).apply(&mut request);
     let multipart = Multipart::from_request(request, &()).await;
     let multipart = multipart.map_err(|_rejection| ApiError::bad_request("Multipart: Boundary not found"))?;
@@ -198,4 +236,38 @@ fn wrong_bucket() -> ApiError {
 /// A field's name is echoed in the answer; keep it short and on one line.
 fn printable(name: &str) -> String {
     name.chars().filter(|character| !character.is_control()).take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Whether a reservation of the largest file is had at once.
+    fn reserves(memory: &UploadMemory, user_id: UserId) -> Option<Reservation> {
+        let mut waiting = std::pin::pin!(memory.reserve(user_id, MAX_UPLOAD_BYTES));
+        match futures_util::FutureExt::now_or_never(waiting.as_mut()) {
+            Some(reserved) => reserved.ok(),
+            None => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn one_user_leaves_memory_to_the_others() {
+        let memory = UploadMemory::default();
+        let users: Vec<_> = (0..5).map(|number| UserId(Uuid::from_u128(number))).collect();
+        let first = reserves(&memory, users[0]).expect("the first file");
+        let _second = reserves(&memory, users[0]).expect("the second file");
+        assert!(reserves(&memory, users[0]).is_none(), "a third file of one user");
+        let others: Vec<_> =
+            users[1..4].iter().flat_map(|user| [reserves(&memory, *user), reserves(&memory, *user)]).collect();
+        assert!(others.iter().all(Option::is_some), "files of others");
+        assert!(reserves(&memory, users[4]).is_none(), "more than the memory");
+        drop(first);
+        assert!(reserves(&memory, users[4]).is_some());
+        drop(others);
+        assert!(reserves(&memory, users[0]).is_some());
+        assert_eq!(memory.turns.lock().unwrap().values().filter(|turns| turns.strong_count() > 0).count(), 1);
+    }
 }
