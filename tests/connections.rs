@@ -90,7 +90,8 @@ async fn fault_case_152_a_body_that_drips_ends_with_the_request() {
             count = timeout(FOREVER, reader.read(&mut answer)) => count.expect("the server answers").unwrap_or(0),
         };
         let answer = String::from_utf8_lossy(&answer[..count]);
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("retry-after: ") && answer.contains("\"statusCode\":503"), "{answer}");
     })
     .await;
 }

@@ -11,7 +11,7 @@ mod panics;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::{Method, StatusCode},
+    http::Method,
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
@@ -20,7 +20,6 @@ use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
-    timeout::TimeoutLayer,
 };
 
 pub use etag::etag_of;
@@ -39,7 +38,6 @@ pub fn add(router: Router<AppState>, state: &AppState) -> Router<AppState> {
             .layer(PropagateRequestIdLayer::x_request_id())
             .layer(from_fn_with_state(state.clone(), around_every_answer))
             .layer(cors::cors(&state.allowed_origins))
-            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, state.config.http.request_timeout))
             .layer(CatchPanicLayer::custom(panics::catch_panics))
             .layer(from_fn_with_state(state.clone(), around_the_route)),
     )
@@ -59,11 +57,18 @@ async fn around_every_answer(State(state): State<AppState>, request: Request, ne
     observe(request, handle).await
 }
 
+/// A request took longer than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("the request's time was over")]
+struct TooSlow;
+
 async fn around_the_route(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     DefaultBodyLimit::max(BODY_LIMIT_BYTES).apply(&mut request);
     let known = etag::Known::of(&request);
     let response = if csrf::is_origin_allowed(&state, &request) {
-        announce_events(&state, next.run(request)).await
+        let limit = state.config.http.request_timeout;
+        let answer = tokio::time::timeout(limit, announce_events(&state, next.run(request))).await;
+        answer.unwrap_or_else(|_elapsed| ApiError::unavailable(TooSlow).into_response())
     } else {
         ApiError::forbidden("Origin not allowed").into_response()
     };
