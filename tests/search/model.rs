@@ -9,7 +9,7 @@ use freehunt_domain::{
         JobPostingLocation,
         search::{self, JobPostingSearch},
     },
-    search::Limits,
+    search::{Limits, Searching},
 };
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use sqlx::{FromRow, PgConnection};
@@ -218,16 +218,16 @@ struct Answer {
 }
 
 async fn ask(connection: &mut PgConnection, asked: &Asked, seeker: Option<UserId>, limits: &Limits) -> Answer {
-    let found = search::search(connection, &asked.postings(), seeker, limits).await.unwrap();
+    let found = search::search(connection, &asked.postings(), seeker, &Searching::from(*limits)).await.unwrap();
     Answer {
-        ids: found.page.iter().map(|hit| hit.posting.id.0).collect(),
+        ids: found.page.iter().map(|hit| hit.found.posting.id.0).collect(),
         common: found.page.iter().map(|hit| hit.common_skills).collect(),
         total: found.total,
     }
 }
 
 /// As large tables are searched, with limits that a few hundred rows exceed.
-const LARGE: Limits = Limits { look: 20, near: 100, rare: 10, few: 40, ranked: 30 };
+const LARGE: Limits = Limits { look: 20, near: 100, rare: 10, few: 40, ranked: 30, sample: 20 };
 
 /// What a search of a large table owes: the right order; all that is within the limits; a total that isn't below what
 /// was shown.
@@ -293,7 +293,7 @@ async fn searches_of_profiles_find_what_a_naive_one_finds() {
             let asked = asked().new_tree(&mut runner).unwrap().current();
             let matches: Vec<Row> = profiles.iter().filter(|row| asked.matches(row, true)).cloned().collect();
             for limits in [Limits::default(), Limits { look: 20, rare: 10, ..Limits::default() }, LARGE] {
-                let page = freelances::search(connection, &asked.profiles(), &limits).await.unwrap();
+                let page = freelances::search(connection, &asked.profiles(), &Searching::from(limits)).await.unwrap();
                 let ids: Vec<Uuid> = page.found.iter().map(|hit| hit.freelance.id.0).collect();
                 if limits.near == LARGE.near {
                     let answer = Answer { ids, common: Vec::new(), total: page.total };

@@ -10,6 +10,7 @@ use freehunt_config::{ApiConfig, SigningAlgorithm as ConfiguredAlgorithm};
 use freehunt_domain::{
     chat_events::FanOut,
     database::{self, Connection, Connections},
+    search::Searching,
     time::Clock,
 };
 use freehunt_jobs::{JobContext, Jobs};
@@ -41,6 +42,7 @@ pub struct App {
     pub oidc: Oidc,
     pub sessions: SessionStore,
     pub skills: SkillCache,
+    pub searching: Searching,
     /// Hears of what changes about the two.
     pub listening: Listening,
     pub login_limits: LoginLimiter,
@@ -121,6 +123,7 @@ impl AppState {
             oidc,
             sessions: SessionStore::new(config.sessions.cache_capacity, config.sessions.revalidate_after),
             skills: SkillCache::default(),
+            searching: Searching::default(),
             listening: Listening::default(),
             login_limits: LoginLimiter::new(&config.login_limits),
             stripe,

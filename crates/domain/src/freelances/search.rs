@@ -7,7 +7,7 @@ use super::Freelance;
 use crate::{
     Timestamp,
     ids::{FreelanceId, UserId},
-    search::{self, Conditions, Limits, Slice, containing},
+    search::{self, Conditions, Searching, Slice, containing},
     skills::{Skill, SkillRow},
 };
 
@@ -42,7 +42,7 @@ pub struct FoundFreelance {
 pub struct SearchPage {
     /// Newest first, then by id.
     pub found: Vec<FoundFreelance>,
-    /// How many there are on all pages: exact unless the table is large and the matches are many, see [`Limits`].
+    /// How many there are on all pages: exact unless the table is large and the matches are many, see [`search::Limits`].
     pub total: i64,
 }
 
@@ -50,7 +50,7 @@ pub struct SearchPage {
 pub async fn search(
     connection: &mut PgConnection,
     search: &FreelanceSearch,
-    limits: &Limits,
+    searching: &Searching,
 ) -> Result<SearchPage, sqlx::Error> {
     let skills = match search.skill_names.as_deref() {
         Some(names) if !names.is_empty() => Some(list_named_skills(connection, names).await?),
@@ -58,7 +58,7 @@ pub async fn search(
     };
     let slice = Slice::new(search.skip, search.take);
     let conditions = conditions(search, skills);
-    let page = search::find::<search::Freelances>(connection, conditions, &[], slice, limits).await?;
+    let page = search::find::<search::Freelances>(connection, conditions, &[], slice, searching).await?;
     let found = if page.ids.is_empty() { Vec::new() } else { list_found(connection, &page.ids).await? };
     Ok(SearchPage { found, total: page.total })
 }

@@ -13,5 +13,5 @@ mod update;
 pub use create::{CreateJobPostingError, NewJobPosting, create};
 pub use delete::{DeleteJobPostingError, delete};
 pub use model::{JobPosting, JobPostingLocation, JobPostingStatus, PaymentState};
-pub use relations::{JobPostingWithRelations, PostingCandidate, PostingCompany};
+pub use relations::{JobPostingWithRelations, PostingCandidate, PublicPosting};
 pub use update::{JobPostingChanges, UpdateJobPostingError, update};

@@ -3,10 +3,7 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    model::{JobPosting, JobPostingLocation, JobPostingStatus, PaymentState},
-    relations::PostingCompany,
-};
+use super::model::{JobPosting, JobPostingLocation, JobPostingStatus, PaymentState};
 use crate::{
     Timestamp,
     checkpoints::{
@@ -15,7 +12,6 @@ use crate::{
     },
     ids::{CompanyId, JobPostingId, PaymentSessionId, ProjectId, UserId},
     policy::JobPostingFacts,
-    users::{Role, User},
 };
 
 /// A `SELECT` of whole rows of "JobPosting" p; the tail begins after `FROM "JobPosting" p`.
@@ -117,27 +113,6 @@ macro_rules! job_posting_of {
     };
 }
 
-/// The row and what it is to `actor`.
-pub async fn find_facts(
-    connection: &mut PgConnection,
-    id: JobPostingId,
-    actor: Option<UserId>,
-) -> Result<Option<(JobPosting, JobPostingFacts)>, sqlx::Error> {
-    let found = find_with_company(connection, id, actor).await?;
-    Ok(found.map(|found| (found.posting, found.facts)))
-}
-
-/// A posting with its company, its checkpoints and the ids of its skills, and what it is to somebody.
-#[derive(Clone, Debug)]
-pub struct PostingWithCompany {
-    pub posting: JobPosting,
-    pub company: PostingCompany,
-    pub skill_ids: Vec<Uuid>,
-    /// In the order of their dates.
-    pub checkpoints: Vec<Checkpoint>,
-    pub facts: JobPostingFacts,
-}
-
 /// What somebody who does not own a posting has to do with it.
 #[derive(Default)]
 struct Part {
@@ -161,72 +136,92 @@ async fn find_part(connection: &mut PgConnection, id: JobPostingId, actor: UserI
     .await
 }
 
-pub async fn find_with_company(
+/// What the posting of the user `owner` is to `actor`.
+async fn facts_of(
+    connection: &mut PgConnection,
+    posting: &JobPosting,
+    owner: UserId,
+    actor: Option<UserId>,
+) -> Result<JobPostingFacts, sqlx::Error> {
+    let part = match actor.filter(|actor| *actor != owner) {
+        Some(actor) => find_part(connection, posting.id, actor).await?,
+        None => Part::default(),
+    };
+    Ok(JobPostingFacts {
+        owner,
+        is_published: posting.status == JobPostingStatus::Published,
+        is_applicant: part.is_applicant,
+        is_project_freelance: part.is_project_freelance,
+    })
+}
+
+/// A statement that yields a posting `p` with its company `c`: the company's columns, then the tail.
+macro_rules! select_with_company {
+    ($columns:literal, $id:expr) => {
+        sqlx::query!(
+            r#"SELECT p."id" AS "id: JobPostingId", p."companyId" AS "company_id: CompanyId", p."title", p."description",
+                      p."location" AS "location: JobPostingLocation", p."isPromoted" AS is_promoted,
+                      p."averageDailyRate" AS average_daily_rate, p."seniority", p."totalAmount" AS total_amount,
+                      p."status" AS "status: JobPostingStatus", p."stripeSessionId" AS stripe_session_id,
+                      p."stripeRefundId" AS stripe_refund_id, p."canceledAt" AS "canceled_at: Timestamp",
+                      p."cancelReason" AS cancel_reason, p."createdAt" AS "created_at: Timestamp",
+                      p."updatedAt" AS "updated_at: Timestamp", c."userId" AS "owner: UserId""#
+                + $columns
+                + r#" FROM "JobPosting" p JOIN "Company" c ON c."id" = p."companyId" WHERE p."id" = $1"#,
+            $id
+        )
+    };
+}
+
+/// The row and what it is to `actor`.
+pub async fn find_facts(
     connection: &mut PgConnection,
     id: JobPostingId,
     actor: Option<UserId>,
-) -> Result<Option<PostingWithCompany>, sqlx::Error> {
-    let row = sqlx::query!(
-        r#"SELECT p."id" AS "id: JobPostingId", p."companyId" AS "company_id: CompanyId", p."title", p."description",
-                  p."location" AS "location: JobPostingLocation", p."isPromoted" AS is_promoted,
-                  p."averageDailyRate" AS average_daily_rate, p."seniority", p."totalAmount" AS total_amount,
-                  p."status" AS "status: JobPostingStatus", p."stripeSessionId" AS stripe_session_id,
-                  p."stripeRefundId" AS stripe_refund_id, p."canceledAt" AS "canceled_at: Timestamp",
-                  p."cancelReason" AS cancel_reason, p."createdAt" AS "created_at: Timestamp",
-                  p."updatedAt" AS "updated_at: Timestamp",
-                  c."name" AS company_name, c."description" AS company_description, c."address", c."siren",
-                  c."createdAt" AS "company_created_at: Timestamp", c."updatedAt" AS "company_updated_at: Timestamp",
-                  u."id" AS "user_id: UserId", u."email", u."username", u."role" AS "role: Role",
-                  u."createdAt" AS "user_created_at: Timestamp", u."updatedAt" AS "user_updated_at: Timestamp",
-                  ARRAY(SELECT link."B" FROM "_JobPostingToSkill" link WHERE link."A" = p."id") AS "skill_ids!",
-                  ARRAY(SELECT ROW(ROW(s."id", s."name", s."description", s."amount", s."date", s."status"::text),
-                                   ROW(s."submittedAt", s."validatedAt", s."submittedBy", s."validatedBy", s."createdAt",
-                                       s."updatedAt"))
-                        FROM "Checkpoint" s WHERE s."jobPostingId" = p."id"
-                        ORDER BY s."date", s."createdAt", s."id") AS "checkpoints!: Vec<CheckpointRecord>"
-           FROM "JobPosting" p
-                JOIN "Company" c ON c."id" = p."companyId"
-                JOIN "User" u ON u."id" = c."userId"
-           WHERE p."id" = $1"#,
-        id.0,
+) -> Result<Option<(JobPosting, JobPostingFacts)>, sqlx::Error> {
+    let Some(row) = select_with_company!("", id.0).fetch_optional(&mut *connection).await? else { return Ok(None) };
+    let (owner, posting) = (row.owner, job_posting_of!(row));
+    let facts = facts_of(connection, &posting, owner, actor).await?;
+    Ok(Some((posting, facts)))
+}
+
+/// A posting with its company's name, its checkpoints and the ids of its skills, and what it is to somebody.
+#[derive(Clone, Debug)]
+pub struct PostingWithFacts {
+    pub posting: JobPosting,
+    pub company_name: String,
+    pub skill_ids: Vec<Uuid>,
+    /// In the order of their dates.
+    pub checkpoints: Vec<Checkpoint>,
+    pub facts: JobPostingFacts,
+}
+
+/// What everybody sees of a posting, in one statement, and what it is to `actor`, in a second one for those who do not own it.
+pub async fn find_with_facts(
+    connection: &mut PgConnection,
+    id: JobPostingId,
+    actor: Option<UserId>,
+) -> Result<Option<PostingWithFacts>, sqlx::Error> {
+    let row = select_with_company!(
+        r#", c."name" AS company_name,
+           ARRAY(SELECT link."B" FROM "_JobPostingToSkill" link WHERE link."A" = p."id") AS "skill_ids!",
+           ARRAY(SELECT ROW(ROW(s."id", s."name", s."description", s."amount", s."date", s."status"::text),
+                            ROW(s."submittedAt", s."validatedAt", s."submittedBy", s."validatedBy", s."createdAt",
+                                s."updatedAt"))
+                 FROM "Checkpoint" s WHERE s."jobPostingId" = p."id") AS "checkpoints!: Vec<CheckpointRecord>""#,
+        id.0
     )
     .fetch_optional(&mut *connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let part = match actor.filter(|actor| *actor != row.user_id) {
-        Some(actor) => find_part(connection, id, actor).await?,
-        None => Part::default(),
-    };
-    let checkpoints =
-        row.checkpoints.into_iter().map(|record| checkpoint_of(record, row.id)).collect::<Result<_, _>>()?;
-    Ok(Some(PostingWithCompany {
-        facts: JobPostingFacts {
-            owner: row.user_id,
-            is_published: row.status == JobPostingStatus::Published,
-            is_applicant: part.is_applicant,
-            is_project_freelance: part.is_project_freelance,
-        },
-        company: PostingCompany {
-            id: row.company_id,
-            name: row.company_name,
-            description: row.company_description,
-            address: row.address,
-            siren: row.siren,
-            created_at: row.company_created_at,
-            updated_at: row.company_updated_at,
-            user: User {
-                id: row.user_id,
-                email: row.email,
-                username: row.username,
-                role: row.role,
-                created_at: row.user_created_at,
-                updated_at: row.user_updated_at,
-            },
-        },
-        skill_ids: row.skill_ids,
-        checkpoints,
-        posting: job_posting_of!(row),
-    }))
+    let checkpoints = row.checkpoints.into_iter().map(|record| checkpoint_of(record, row.id));
+    let mut checkpoints: Vec<_> = checkpoints.collect::<Result<_, _>>()?;
+    // A few rows are sorted sooner here than by a node of the plan.
+    checkpoints.sort_unstable_by_key(|checkpoint| (checkpoint.date, checkpoint.created_at, checkpoint.id));
+    let (owner, company_name, skill_ids) = (row.owner, row.company_name, row.skill_ids);
+    let posting = job_posting_of!(row);
+    let facts = facts_of(connection, &posting, owner, actor).await?;
+    Ok(Some(PostingWithFacts { posting, company_name, skill_ids, checkpoints, facts }))
 }
 
 /// The company a user with that role has filled in, if any.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{model::JobPosting, queries::PostingWithCompany};
+use super::{model::JobPosting, queries::PostingWithFacts};
 use crate::{
     Timestamp,
     checkpoints::{self, Checkpoint},
@@ -27,6 +27,17 @@ pub struct PostingCompany {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub user: User,
+}
+
+/// A posting with what everybody may see of it: the company is a name.
+#[derive(Clone, Debug)]
+pub struct PublicPosting {
+    pub posting: JobPosting,
+    pub company_name: String,
+    /// Oldest first.
+    pub skills: Vec<Skill>,
+    /// In the order of their dates.
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 /// A posting with what every audience sees some of.
@@ -52,19 +63,36 @@ pub struct PostingCandidate {
     pub updated_at: Timestamp,
 }
 
-impl PostingWithCompany {
+impl PostingWithFacts {
     /// With its skills, which take a statement only where the catalog is too old.
     pub async fn with_skills(
         self,
         connection: &mut PgConnection,
         catalog: &SkillCatalog,
-    ) -> Result<JobPostingWithRelations, sqlx::Error> {
-        Ok(JobPostingWithRelations {
+    ) -> Result<PublicPosting, sqlx::Error> {
+        Ok(PublicPosting {
             skills: catalog.find(connection, &self.skill_ids).await?,
             checkpoints: self.checkpoints,
-            company: self.company,
+            company_name: self.company_name,
             posting: self.posting,
         })
+    }
+}
+
+impl PublicPosting {
+    /// With all of its company, for those who see more than everybody.
+    pub async fn with_company(self, connection: &mut PgConnection) -> Result<JobPostingWithRelations, sqlx::Error> {
+        let Self { posting, skills, checkpoints, .. } = self;
+        let mut companies = list_companies(connection, &[posting.company_id.0]).await?;
+        let company = companies.remove(&posting.company_id).ok_or(sqlx::Error::RowNotFound)?;
+        Ok(JobPostingWithRelations { posting, company, skills, checkpoints })
+    }
+}
+
+impl From<JobPostingWithRelations> for PublicPosting {
+    fn from(loaded: JobPostingWithRelations) -> Self {
+        let JobPostingWithRelations { posting, company, skills, checkpoints } = loaded;
+        Self { posting, company_name: company.name, skills, checkpoints }
     }
 }
 

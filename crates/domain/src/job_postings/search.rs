@@ -6,12 +6,12 @@
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::{JobPosting, JobPostingLocation, JobPostingStatus};
+use super::{JobPosting, JobPostingLocation, JobPostingStatus, PublicPosting};
 use crate::{
     Timestamp,
     checkpoints::{Checkpoint, CheckpointRow},
     ids::{CompanyId, JobPostingId, UserId},
-    search::{self, Conditions, Limits, Slice, containing},
+    search::{self, Conditions, Searching, Slice, containing},
     skills::{Skill, SkillRow},
 };
 
@@ -39,12 +39,7 @@ pub struct JobPostingSearch {
 /// A posting on a page of results.
 #[derive(Clone, Debug)]
 pub struct FoundJobPosting {
-    pub posting: JobPosting,
-    pub company_name: String,
-    /// Oldest first.
-    pub skills: Vec<Skill>,
-    /// In the order of their dates.
-    pub checkpoints: Vec<Checkpoint>,
+    pub found: PublicPosting,
     /// Skills that both the posting and the freelance who asks have.
     pub common_skills: i64,
 }
@@ -58,7 +53,7 @@ impl FoundJobPosting {
 #[derive(Clone, Debug)]
 pub struct FoundJobPostings {
     pub page: Vec<FoundJobPosting>,
-    /// How many match in all: exact unless the table is large and the matches are many, see [`Limits`].
+    /// How many match in all: exact unless the table is large and the matches are many, see [`search::Limits`].
     pub total: i64,
 }
 
@@ -67,12 +62,12 @@ pub async fn search(
     connection: &mut PgConnection,
     search: &JobPostingSearch,
     seeker: Option<UserId>,
-    limits: &Limits,
+    searching: &Searching,
 ) -> Result<FoundJobPostings, sqlx::Error> {
     let (skills, common) = resolve(connection, search, seeker).await?;
     let conditions = conditions(search, skills);
     let slice = Slice::new(search.skip, search.take);
-    let page = search::find::<search::JobPostings>(connection, conditions, &common, slice, limits).await?;
+    let page = search::find::<search::JobPostings>(connection, conditions, &common, slice, searching).await?;
     if page.ids.is_empty() {
         return Ok(FoundJobPostings { page: Vec::new(), total: page.total });
     }
@@ -145,8 +140,8 @@ async fn list_found(
     )
     .fetch_all(connection)
     .await?;
-    let found = rows.into_iter().map(|row| FoundJobPosting {
-        posting: JobPosting {
+    let found = rows.into_iter().map(|row| {
+        let posting = JobPosting {
             id: row.id,
             company_id: row.company_id,
             title: row.title,
@@ -164,11 +159,18 @@ async fn list_found(
             cancel_reason: None,
             created_at: row.created_at,
             updated_at: row.updated_at,
-        },
-        company_name: row.company_name,
-        skills: row.skills.map(|rows| rows.0.into_iter().map(Skill::from).collect()).unwrap_or_default(),
-        checkpoints: row.checkpoints.map(|rows| rows.0.into_iter().map(Checkpoint::from).collect()).unwrap_or_default(),
-        common_skills: row.common_skills,
+        };
+        let skills = row.skills.map(|rows| rows.0.into_iter().map(Skill::from).collect()).unwrap_or_default();
+        let checkpoints = row.checkpoints.map(|rows| rows.0.into_iter().map(Checkpoint::from).collect());
+        FoundJobPosting {
+            found: PublicPosting {
+                posting,
+                company_name: row.company_name,
+                skills,
+                checkpoints: checkpoints.unwrap_or_default(),
+            },
+            common_skills: row.common_skills,
+        }
     });
     Ok(found.collect())
 }

@@ -7,7 +7,7 @@ use super::Look;
 /// Between the parts of a searched text; see migration 0012.
 const SEPARATOR: char = '\u{1}';
 /// So many letters or digits in a row make an entry of the text's index.
-const INDEXED_LENGTH: usize = 3;
+pub(super) const INDEXED_LENGTH: usize = 3;
 
 /// All conditions that are given must be met. `N` is the one that only this search has.
 #[derive(Clone, Debug)]
@@ -36,9 +36,17 @@ pub(crate) struct Driver<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum DrivenBy<'a> {
     Text(&'a str),
+    /// A part of the text that fewer rows have than each of its other parts.
+    Fragment(&'a str),
     Skills(&'a [Uuid]),
-    Rate { minimum: f64, maximum: f64 },
-    Seniority { minimum: i64, maximum: i64 },
+    Rate {
+        minimum: f64,
+        maximum: f64,
+    },
+    Seniority {
+        minimum: i64,
+        maximum: i64,
+    },
 }
 
 impl<N> Conditions<N> {
@@ -104,12 +112,15 @@ pub(crate) fn containing(text: &str) -> String {
     pattern
 }
 
+/// Whether the text's index takes the character for a letter.
+pub(super) fn is_letter(character: char, knows_letters: bool) -> bool {
+    if knows_letters { character.is_alphanumeric() } else { character.is_ascii_alphanumeric() }
+}
+
 /// Whether the pattern has an entry in the text's index. Without one, all of the index would be read.
 fn is_indexed(pattern: &str, knows_letters: bool) -> bool {
-    let is_letter = |character: char| {
-        if knows_letters { character.is_alphanumeric() } else { character.is_ascii_alphanumeric() }
-    };
-    pattern.split(|character| !is_letter(character)).any(|word| word.chars().count() >= INDEXED_LENGTH)
+    let is_separator = |character| !is_letter(character, knows_letters);
+    pattern.split(is_separator).any(|word| word.chars().count() >= INDEXED_LENGTH)
 }
 
 #[cfg(test)]

@@ -5,14 +5,18 @@
 //! The statements are in `statements`, on the tables that migration 0012 keeps in step by triggers.
 
 mod conditions;
+mod fragments;
 mod statements;
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use self::conditions::Driver;
 pub(crate) use self::conditions::{Conditions, containing};
 pub(crate) use self::statements::{Freelances, JobPostings, Searched};
+use self::{
+    conditions::{DrivenBy, Driver, is_letter},
+    fragments::Fragments,
+};
 
 /// How far a search goes. Tests take smaller ones, so that a few rows are a large table.
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +31,28 @@ pub struct Limits {
     pub few: i64,
     /// Of the matches found by walking, the newest ones that are sorted by skills in common.
     pub ranked: i64,
+    /// About so many rows are read now and then, to learn which parts of words are rare: what none of them has, some rows in
+    /// ten thousand have at most.
+    pub sample: i64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { look: 500, near: 25_000, rare: 1000, few: 5000, ranked: 2000 }
+        Self { look: 500, near: 25_000, rare: 1000, few: 5000, ranked: 1000, sample: 2000 }
+    }
+}
+
+/// How searches are made, and what they have learnt.
+#[derive(Debug, Default)]
+pub struct Searching {
+    pub limits: Limits,
+    job_postings: Fragments,
+    freelances: Fragments,
+}
+
+impl From<Limits> for Searching {
+    fn from(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
     }
 }
 
@@ -105,11 +126,12 @@ pub(crate) async fn find<S: Searched>(
     mut conditions: Conditions<S::Narrow>,
     common: &[Uuid],
     slice: Slice,
-    limits: &Limits,
+    searching: &Searching,
 ) -> Result<Page, sqlx::Error> {
     if conditions.cannot_be_met() {
         return Ok(Page::default());
     }
+    let limits = &searching.limits;
     let look = S::look(connection, &conditions, slice, limits.look).await?;
     if look.looked < limits.look && common.is_empty() {
         return Ok(Page { ids: look.page, total: look.found });
@@ -117,7 +139,8 @@ pub(crate) async fn find<S: Searched>(
     if look.covers_rates {
         conditions.drop_rates();
     }
-    let table = Table { is_small: look.rows <= as_float(limits.near), look, limits };
+    let table =
+        Table { is_small: look.rows <= as_float(limits.near), look, limits, fragments: S::fragments(searching) };
     if conditions.are_none() && common.is_empty() {
         return everything::<S>(connection, slice, &table).await;
     }
@@ -177,6 +200,7 @@ struct Table<'a> {
     look: Look,
     is_small: bool,
     limits: &'a Limits,
+    fragments: &'a Fragments,
 }
 
 impl Table<'_> {
@@ -213,12 +237,23 @@ async fn few<S: Searched>(
     driver: Option<&Driver<'_>>,
     table: &Table<'_>,
 ) -> Result<Option<Page>, sqlx::Error> {
-    let Some(driver) = driver else { return Ok(None) };
+    let Some(mut driver) = driver.copied() else { return Ok(None) };
     let most = if table.is_small { table.limits.near } else { table.limits.few };
     // A page that is known needs no sorting: then the index only counts.
     let seen = table.seen(search);
     let slice = if seen.is_some() { Slice { skip: 0, take: 0 } } else { search.slice };
-    let found = S::few(connection, driver, search.conditions, search.common, slice, most + 1).await?;
+    let fragment = match driver.by {
+        DrivenBy::Text(pattern) if !table.is_small => {
+            let is_letter = |character| is_letter(character, table.look.knows_letters);
+            let share = as_float(table.limits.sample) / table.look.rows;
+            table.fragments.rare_part::<S>(connection, share, pattern, is_letter).await?
+        }
+        _ => None,
+    };
+    if let Some(fragment) = &fragment {
+        driver.by = DrivenBy::Fragment(fragment);
+    }
+    let found = S::few(connection, &driver, search.conditions, search.common, slice, most + 1).await?;
     Ok((found.count <= most).then(|| Page { ids: seen.unwrap_or(found.page), total: found.count }))
 }
 

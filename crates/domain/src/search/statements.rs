@@ -7,8 +7,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    Conditions, Found, Limits, Look, Slice,
+    Conditions, Found, Limits, Look, Searching, Slice,
     conditions::{DrivenBy, Driver},
+    fragments::Fragments,
 };
 use crate::job_postings::JobPostingLocation;
 
@@ -16,6 +17,9 @@ use crate::job_postings::JobPostingLocation;
 pub(crate) trait Searched {
     /// The condition that only this search has.
     type Narrow;
+
+    /// What is known of its texts.
+    fn fragments(searching: &Searching) -> &Fragments;
 
     /// Looks at the newest `rows` rows.
     async fn look(
@@ -55,6 +59,9 @@ pub(crate) trait Searched {
 
     /// A page of all rows, from the index alone.
     async fn newest(connection: &mut PgConnection, slice: Slice) -> Result<Vec<Uuid>, sqlx::Error>;
+
+    /// The texts of about that share of the rows, from all over the table.
+    async fn sample(connection: &mut PgConnection, share: f64) -> Result<Vec<String>, sqlx::Error>;
 
     /// Counts all rows by reading the table: for small ones.
     async fn count_all(connection: &mut PgConnection) -> Result<i64, sqlx::Error>;
@@ -118,13 +125,17 @@ macro_rules! few {
 }
 
 macro_rules! searched {
-    ($(#[$documentation:meta])* $name:ident, $table:literal, $narrow:ty, $condition:literal,
+    ($(#[$documentation:meta])* $name:ident, $fragments:ident, $table:literal, $narrow:ty, $condition:literal,
      |$conditions:ident| $argument:expr) => {
         $(#[$documentation])*
         pub(crate) enum $name {}
 
         impl Searched for $name {
             type Narrow = $narrow;
+
+            fn fragments(searching: &Searching) -> &Fragments {
+                &searching.$fragments
+            }
 
             async fn look(
                 connection: &mut PgConnection,
@@ -254,6 +265,10 @@ macro_rules! searched {
                         $table, $condition, "s.text LIKE (SELECT lower($12::text))", connection,
                         None::<&str>, $conditions, $argument, slice, common, most, pattern
                     ),
+                    DrivenBy::Fragment(pattern) => few!(
+                        $table, $condition, "s.text LIKE (SELECT lower($12::text))", connection,
+                        text, $conditions, $argument, slice, common, most, pattern
+                    ),
                     DrivenBy::Skills(skills) => few!(
                         $table, $condition, "s.skills && (SELECT $12::uuid[])", connection,
                         text, $conditions, $argument, slice, common, most, skills
@@ -276,6 +291,15 @@ macro_rules! searched {
                     "SELECT id FROM " + $table + " ORDER BY created_at DESC, id OFFSET $1::int4 LIMIT $2::int4",
                     slice.skip,
                     slice.take,
+                )
+                .fetch_all(connection)
+                .await
+            }
+
+            async fn sample(connection: &mut PgConnection, share: f64) -> Result<Vec<String>, sqlx::Error> {
+                sqlx::query_scalar!(
+                    "SELECT text FROM " + $table + " TABLESAMPLE SYSTEM (100 * least($1::float8, 1))",
+                    share,
                 )
                 .fetch_all(connection)
                 .await
@@ -307,6 +331,7 @@ macro_rules! searched {
 searched!(
     /// Postings that can be found; narrowed by where the work is done.
     JobPostings,
+    job_postings,
     "job_posting_search",
     JobPostingLocation,
     "((SELECT $7::\"JobPostingLocation\") IS NULL OR s.location = (SELECT $7))",
@@ -316,6 +341,7 @@ searched!(
 searched!(
     /// Profiles; narrowed by a pattern of the job title.
     Freelances,
+    freelances,
     "freelance_search",
     String,
     "((SELECT $7::text) IS NULL OR s.job_title LIKE (SELECT lower($7)))",

@@ -122,7 +122,7 @@ pub async fn list_checkpoints_of_job_posting(
     Allowed(visible): Allowed<VisibleJobPosting>,
 ) -> Json<Vec<CheckpointView>> {
     let is_party = visible.audience.is_project_party();
-    Json(visible.loaded.checkpoints.iter().map(|checkpoint| CheckpointView::of(checkpoint, is_party)).collect())
+    Json(visible.posting.checkpoints.iter().map(|checkpoint| CheckpointView::of(checkpoint, is_party)).collect())
 }
 
 /// One checkpoint.

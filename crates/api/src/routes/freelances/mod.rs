@@ -9,7 +9,6 @@ use freehunt_domain::{
     freelances::{self, Freelance, SaveFreelanceError, queries},
     ids::{FreelanceId, UserId},
     profiles::{self, ProfileId},
-    search::Limits,
     skills::{
         Skill,
         queries::{list_freelance_skills, skills_of},
@@ -178,7 +177,7 @@ pub async fn search_freelances(
     ValidBody(body): ValidBody<SearchFreelances>,
 ) -> ApiResult<Json<FreelancePage>> {
     let mut connection = state.connection().await?;
-    let found = freelances::search(&mut connection, &body.into(), &Limits::default()).await?;
+    let found = freelances::search(&mut connection, &body.into(), &state.searching).await?;
     connection.finish();
     Ok(Json(found.into()))
 }

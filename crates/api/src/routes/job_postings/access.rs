@@ -9,7 +9,7 @@ use axum::{
 use freehunt_domain::{
     checkpoints::{self, Checkpoint},
     ids::{CheckpointId, CompanyId, JobPostingId},
-    job_postings::{JobPosting, JobPostingStatus, JobPostingWithRelations, queries},
+    job_postings::{JobPosting, JobPostingStatus, PublicPosting, queries},
     policy::{self, CheckpointAction, Decision, JobPostingAction, JobPostingFacts},
     users::Role,
 };
@@ -69,7 +69,7 @@ const NOT_OWNER: &str =
 /// A posting that may be read, as its reader sees it.
 #[derive(Clone, Debug)]
 pub struct VisibleJobPosting {
-    pub loaded: JobPostingWithRelations,
+    pub posting: PublicPosting,
     pub audience: Audience,
 }
 
@@ -93,13 +93,13 @@ impl VisibleJobPosting {
         let skills = state.skills.get(state).await?;
         let mut connection = state.connection().await?;
         let actor = session.as_ref().map(Session::actor);
-        let found = queries::find_with_company(&mut connection, id, actor.map(|actor| actor.user_id)).await?;
+        let found = queries::find_with_facts(&mut connection, id, actor.map(|actor| actor.user_id)).await?;
         let found = found.ok_or_else(|| ApiError::not_found(hidden(id)))?;
         ApiError::check(policy::job_posting(actor, JobPostingAction::View, &found.facts), hidden(id))?;
         let audience = Audience::of(&found.facts, session.as_ref());
-        let loaded = found.with_skills(&mut connection, &skills.catalog).await?;
+        let posting = found.with_skills(&mut connection, &skills.catalog).await?;
         connection.finish();
-        Ok(Self { loaded, audience })
+        Ok(Self { posting, audience })
     }
 }
 

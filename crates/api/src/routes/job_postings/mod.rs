@@ -15,13 +15,12 @@ use freehunt_domain::{
         UpdateJobPostingError, queries, relations, search,
     },
     retry::retrying,
-    search::Limits,
     users::Role,
 };
 use sqlx::PgConnection;
 
 use self::{
-    access::{CompanyUser, JobPostingToViewProject, OwnedJobPosting, PathStatus, VisibleJobPosting},
+    access::{Audience, CompanyUser, JobPostingToViewProject, OwnedJobPosting, PathStatus, VisibleJobPosting},
     bodies::{CreateJobPosting, SearchJobPostings, UpdateJobPosting},
     views::{
         FoundJobPostingView, FoundJobPostingsView, JobPostingView, ListedJobPosting, OwnJobPosting, ProjectOfJobPosting,
@@ -145,8 +144,17 @@ pub async fn list_job_postings(
     responses((status = 200, description = "The posting", body = JobPostingView),
         (status = 400, description = "Not a UUID", body = ErrorBody),
         (status = 404, description = "No such posting, or one that is not shown", body = ErrorBody)))]
-pub async fn get_job_posting(Allowed(visible): Allowed<VisibleJobPosting>) -> Json<JobPostingView> {
-    Json(JobPostingView::of(visible.loaded, visible.audience))
+pub async fn get_job_posting(
+    State(state): State<AppState>,
+    Allowed(visible): Allowed<VisibleJobPosting>,
+) -> ApiResult<Json<JobPostingView>> {
+    if visible.audience == Audience::Public {
+        return Ok(Json(JobPostingView::public(visible.posting)));
+    }
+    let mut connection = state.connection().await?;
+    let loaded = visible.posting.with_company(&mut connection).await?;
+    connection.finish();
+    Ok(Json(JobPostingView::of(loaded, visible.audience)))
 }
 
 /// Changes a posting: amounts until its payment begins, texts until a candidate is accepted.
@@ -209,7 +217,7 @@ pub async fn search_job_postings(
 ) -> ApiResult<Json<FoundJobPostingsView>> {
     let seeker = reader.session.filter(|session| session.role == Role::Freelance).map(|session| session.user_id);
     let mut connection = state.connection().await?;
-    let found = search::search(&mut connection, &body.into_search(), seeker, &Limits::default()).await?;
+    let found = search::search(&mut connection, &body.into_search(), seeker, &state.searching).await?;
     connection.finish();
     let data = found.page.into_iter().map(FoundJobPostingView::of).collect();
     Ok(Json(FoundJobPostingsView { data, total: found.total }))

@@ -4,7 +4,7 @@ use freehunt_domain::{
     Timestamp,
     ids::{CandidateId, CompanyId, FreelanceId, JobPostingId, ProjectId, UserId},
     job_postings::{
-        JobPosting, JobPostingLocation, JobPostingStatus, JobPostingWithRelations, PostingCandidate,
+        JobPosting, JobPostingLocation, JobPostingStatus, JobPostingWithRelations, PostingCandidate, PublicPosting,
         search::FoundJobPosting,
     },
     skills::Skill,
@@ -233,13 +233,11 @@ struct OwnerFields {
 }
 
 impl PublicJobPosting {
-    pub fn of(loaded: JobPostingWithRelations) -> Self {
-        let (core, _) = JobPostingCore::split(loaded.posting, loaded.skills);
-        Self {
-            core,
-            company: PublicPostingCompany { id: loaded.company.id, name: loaded.company.name },
-            checkpoints: loaded.checkpoints.iter().map(PublicCheckpoint::of).collect(),
-        }
+    pub fn of(public: PublicPosting) -> Self {
+        let PublicPosting { posting, company_name, skills, checkpoints } = public;
+        let company = PublicPostingCompany { id: posting.company_id, name: company_name };
+        let (core, _) = JobPostingCore::split(posting, skills);
+        Self { core, company, checkpoints: checkpoints.iter().map(PublicCheckpoint::of).collect() }
     }
 }
 
@@ -304,9 +302,13 @@ impl OwnJobPosting {
 }
 
 impl JobPostingView {
+    pub fn public(posting: PublicPosting) -> Self {
+        Self::Public(Box::new(PublicJobPosting::of(posting)))
+    }
+
     pub fn of(loaded: JobPostingWithRelations, audience: Audience) -> Self {
         match audience {
-            Audience::Public => Self::Public(Box::new(PublicJobPosting::of(loaded))),
+            Audience::Public => Self::public(loaded.into()),
             Audience::Counterpart { is_project_party } => {
                 Self::Counterpart(Box::new(CounterpartJobPosting::of(loaded, is_project_party)))
             }
@@ -356,14 +358,10 @@ impl ListedCandidate {
 
 impl FoundJobPostingView {
     pub fn of(found: FoundJobPosting) -> Self {
-        let recommended = found.is_recommended();
-        let company = PublicPostingCompany { id: found.posting.company_id, name: found.company_name };
-        let (core, _) = JobPostingCore::split(found.posting, found.skills);
-        let checkpoints = found.checkpoints.iter().map(PublicCheckpoint::of).collect();
         Self {
-            job_posting: PublicJobPosting { core, company, checkpoints },
-            recommended,
+            recommended: found.is_recommended(),
             common_skills_count: found.common_skills,
+            job_posting: PublicJobPosting::of(found.found),
         }
     }
 }
