@@ -50,10 +50,22 @@ fn headers(session: Option<&str>) -> String {
     format!("host: localhost\r\norigin: {FRONTEND}\r\naccept: application/json\r\n{cookie}")
 }
 
-/// An answer's status and body.
+/// An answer as it was received.
 pub struct Answer<'b> {
     pub status: u16,
-    pub body: &'b [u8],
+    bytes: &'b [u8],
+    head_length: usize,
+}
+
+impl<'b> Answer<'b> {
+    /// Head and body.
+    pub fn bytes(&self) -> &'b [u8] {
+        self.bytes
+    }
+
+    pub fn body(&self) -> &'b [u8] {
+        &self.bytes[self.head_length..]
+    }
 }
 
 /// One connection that stays open.
@@ -85,7 +97,7 @@ impl Connection {
         while filled < end {
             filled += self.read(filled).await?;
         }
-        Ok(Answer { status: head.status, body: &self.buffer[head.length..end] })
+        Ok(Answer { status: head.status, bytes: &self.buffer[..end], head_length: head.length })
     }
 
     async fn read(&mut self, filled: usize) -> anyhow::Result<usize> {
@@ -121,10 +133,10 @@ impl Head {
 }
 
 /// Whether the path answers 2xx, on a connection of its own.
-pub async fn get_once(address: SocketAddr, path: &str) -> anyhow::Result<Vec<u8>> {
+pub async fn get_once(address: SocketAddr, path: &str) -> anyhow::Result<()> {
     let mut connection = Connection::open(address).await?;
     let answer = connection.send(&Request::get(path, None)).await?;
-    if (200..300).contains(&answer.status) { Ok(answer.body.to_vec()) } else { bail!("status {}", answer.status) }
+    if (200..300).contains(&answer.status) { Ok(()) } else { bail!("status {}", answer.status) }
 }
 
 /// What came of a load.
@@ -220,7 +232,7 @@ async fn repeat(mut connection: Connection, requests: Arc<Vec<Request>>, first: 
         next += 1;
         let failure = match tokio::time::timeout(ANSWER_LIMIT, connection.send(request)).await {
             Ok(Ok(answer)) if (200..300).contains(&answer.status) => None,
-            Ok(Ok(answer)) => Some(format!("{}: {}", answer.status, String::from_utf8_lossy(answer.body))),
+            Ok(Ok(answer)) => Some(format!("{}: {}", answer.status, String::from_utf8_lossy(answer.body()))),
             Ok(Err(error)) => {
                 outcome.fail(format!("{error:#}"));
                 return outcome;

@@ -82,7 +82,7 @@ enum Command {
     },
     /// Answer everything with the same bytes
     #[command(hide = true)]
-    Bare { address: SocketAddr, body: PathBuf, content_type: String },
+    Bare { address: SocketAddr, answer: PathBuf },
 }
 
 #[tokio::main]
@@ -141,7 +141,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             println!("{}", database.url());
             database.stop().await
         }
-        Command::Bare { address, body, content_type } => bare::serve(address, &body, &content_type).await,
+        Command::Bare { address, answer } => bare::serve(address, &answer).await,
     }
 }
 

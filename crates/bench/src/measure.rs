@@ -139,8 +139,8 @@ pub async fn scenario(
     if scenario.has_pgbench && !executed.is_empty() {
         figure.pgbench = Some(pgbench(database, &executed, duration, folder).await?);
     }
-    if let Some(path) = &scenario.bare {
-        figure.bare_handler = Some(bare(server, path, duration, folder).await?);
+    if scenario.has_bare {
+        figure.bare_handler = Some(bare(server, scenario.requests[..1].to_vec(), duration, folder).await?);
     }
     Ok(figure)
 }
@@ -160,11 +160,11 @@ async fn pgbench(
     Ok(Limit { requests_a_second: rate, cpu_ms: used.as_secs_f64() * 1000.0 / transactions })
 }
 
-async fn bare(server: &Server, path: &str, duration: Duration, folder: &Path) -> anyhow::Result<Limit> {
-    let body = folder.join("body");
-    std::fs::write(&body, load::get_once(server.address, path).await?)?;
-    let bare = Server::start_bare(&body, "application/json", folder).await?;
-    let requests = Arc::new(vec![Request::get(path, None)]);
+async fn bare(server: &Server, requests: Vec<Request>, duration: Duration, folder: &Path) -> anyhow::Result<Limit> {
+    let answer = folder.join("answer");
+    std::fs::write(&answer, load::Connection::open(server.address).await?.send(&requests[0]).await?.bytes())?;
+    let bare = Server::start_bare(&answer, folder).await?;
+    let requests = Arc::new(requests);
     load::run(bare.address, Arc::clone(&requests), CONNECTIONS, WARM_UP).await?;
     let before = (processes::cpu_time(bare.process_id()?)?, processes::own_cpu_time()?);
     let outcome = load::run(bare.address, requests, CONNECTIONS, duration).await?;

@@ -91,11 +91,11 @@ impl Server {
         server.wait_until_ready("/health/ready").await
     }
 
-    /// The bare handler that answers every request with the bytes of `body`: the limit of what a server can do.
-    pub async fn start_bare(body: &Path, content_type: &str, logs: &Path) -> anyhow::Result<Self> {
+    /// The bare handler that answers every request as the file `answer` has it: the limit of what a server can do.
+    pub async fn start_bare(answer: &Path, logs: &Path) -> anyhow::Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("bare").arg(address.to_string()).arg(body).arg(content_type);
+        command.arg("bare").arg(address.to_string()).arg(answer);
         let server = Self::spawn(command, address, &logs.join("bare.log"))?;
         server.wait_until_ready("/").await
     }

@@ -1,5 +1,5 @@
 //! How long a message takes: from the moment the sender has its 201 to the other participant's event, with the two on
-//! different replicas, at a steady rate. The rate is then doubled until the delay is too long.
+//! different replicas, at a steady rate. The rate is then doubled until something gives way, and the ceiling found between.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,9 @@ use crate::{
 
 const REPLICAS: usize = 3;
 const RATE: f64 = 200.0;
-const HIGHEST_RATE: f64 = 6400.0;
+const HIGHEST_RATE: f64 = 12_800.0;
+/// The ceiling is found to a sixteenth of the rate that was too high.
+const HALVINGS: u32 = 3;
 /// Conversations in which messages are sent in turn.
 const CONVERSATIONS: usize = 48;
 /// Connections that send.
@@ -48,19 +50,14 @@ pub async fn measure(stage: &Stage<'_>, duration: Duration, figures: &mut Socket
         wanted.push((address(index + 1), pair.receiver.token.clone(), hear(&arrivals, pair)));
     }
     let sockets = connect_all(wanted).await?;
-    let mut rate = RATE;
-    while rate <= HIGHEST_RATE {
+    let round = send(api.address, &pairs, &arrivals, RATE, duration).await?;
+    (figures.p50_ms, figures.p95_ms, figures.p99_ms, figures.lost) =
+        (round.quantile(0.5), round.quantile(0.95), round.quantile(0.99), round.lost);
+    let mut search = Ceiling { held: 0.0, given_way: None, rate: RATE };
+    search.learn(&round, figures);
+    while let Some(rate) = search.next() {
         let round = send(api.address, &pairs, &arrivals, rate, duration).await?;
-        if rate == RATE {
-            (figures.p50_ms, figures.p95_ms, figures.p99_ms, figures.lost) =
-                (round.quantile(0.5), round.quantile(0.95), round.quantile(0.99), round.lost);
-        }
-        // A sender that could not keep up did not send at this rate.
-        if round.lost > 0 || round.quantile(0.95) > MOST_P95_MS || round.rate < rate * 0.95 {
-            break;
-        }
-        figures.sustained_messages_a_second = round.rate;
-        rate *= 2.0;
+        search.learn(&round, figures);
     }
     drop(sockets);
     api.kill().await?;
@@ -68,6 +65,41 @@ pub async fn measure(stage: &Stage<'_>, duration: Duration, figures: &mut Socket
         Server::kill(replica).await?;
     }
     Ok(())
+}
+
+/// The search for the highest rate that holds.
+struct Ceiling {
+    held: f64,
+    /// The lowest rate at which something gave way.
+    given_way: Option<f64>,
+    /// The last one tried.
+    rate: f64,
+}
+
+impl Ceiling {
+    fn learn(&mut self, round: &Round, figures: &mut SocketFigures) {
+        match round.failure(self.rate) {
+            None => {
+                self.held = self.rate;
+                figures.sustained_messages_a_second = round.rate;
+            }
+            Some(failure) => {
+                self.given_way = Some(self.rate);
+                figures.ceiling = failure;
+            }
+        }
+    }
+
+    /// The next rate to try.
+    fn next(&mut self) -> Option<f64> {
+        let next = match self.given_way {
+            None => self.held * 2.0,
+            Some(high) => f64::midpoint(self.held, high),
+        };
+        let is_close = self.given_way.is_some_and(|high| high - self.held <= high / f64::from(2_u32.pow(HALVINGS + 1)));
+        self.rate = next;
+        (next <= HIGHEST_RATE && self.held > 0.0 && !is_close).then_some(next)
+    }
 }
 
 /// Notes messages that somebody else sent.
@@ -99,6 +131,24 @@ struct Round {
 impl Round {
     fn quantile(&self, share: f64) -> f64 {
         quantile(&self.delays, share)
+    }
+
+    /// What gave way at this rate.
+    fn failure(&self, wanted: f64) -> Option<String> {
+        let p95 = self.quantile(0.95);
+        if self.lost > 0 {
+            Some(format!(
+                "{} messages of {} did not arrive at {wanted:.0} a second",
+                self.lost,
+                self.delays.len() + self.lost
+            ))
+        } else if self.rate < wanted * 0.95 {
+            Some(format!("of {wanted:.0} messages a second the API took {:.0}", self.rate))
+        } else if p95 > MOST_P95_MS {
+            Some(format!("p95 was {p95:.0} ms at {wanted:.0} messages a second"))
+        } else {
+            None
+        }
     }
 }
 
@@ -165,7 +215,7 @@ async fn send_in_turn(
         let answer = connection.send(&message(pair.conversation, &pair.sender)).await?;
         let at = Instant::now();
         ensure!(answer.status == 201, "a message was answered with {}", answer.status);
-        let body: Value = serde_json::from_slice(answer.body)?;
+        let body: Value = serde_json::from_slice(answer.body())?;
         let id = body["id"].as_str().and_then(|id| id.parse().ok()).context("a message without an id")?;
         sent.push((id, at));
     }

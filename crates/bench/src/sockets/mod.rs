@@ -64,6 +64,9 @@ pub struct SocketFigures {
     pub lost: usize,
     /// The most messages a second that still held the p95.
     pub sustained_messages_a_second: f64,
+    /// What gave way at the lowest rate above.
+    #[serde(default)]
+    pub ceiling: String,
     /// Until a thousand clients of a killed replica had a socket elsewhere and what they missed.
     pub reconnect_seconds: f64,
     pub replayed_messages: usize,
@@ -95,7 +98,7 @@ impl Stage<'_> {
     }
 
     async fn api(&self) -> anyhow::Result<Server> {
-        Server::start_api(self.programs, &self.database.url(), &[]).await
+        Server::start_api(self.programs, &self.database.url(), &self.extra).await
     }
 
     /// The first conversations of which all users are different.
@@ -376,8 +379,8 @@ impl SocketFigures {
             self.p95_ms < MOST_P95_MS && self.lost == 0,
         ));
         text.push_str(&format!(
-            "| most messages a second with that p95 | {:.0} | – |\n",
-            self.sustained_messages_a_second
+            "| most messages a second with that p95 | {:.0} (above it: {}) | – |\n",
+            self.sustained_messages_a_second, self.ceiling
         ));
         text.push_str(&row(
             format!(
