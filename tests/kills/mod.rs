@@ -3,7 +3,8 @@
 //!
 //! The short run is part of the suite. The long one, which prints its counts:
 //! `FREEHUNT_KILLS=10000 cargo test -p freehunt-tests --test end_to_end kills::no_kill -- --nocapture`
-//! (or several shorter ones, whose counts add up).
+//! (or several shorter ones, whose counts add up). With `FREEHUNT_API_PROGRAM=target/release/freehunt-api` the program that
+//! is shipped is killed, which starts sooner.
 
 mod actor;
 mod points;

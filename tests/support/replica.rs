@@ -24,6 +24,16 @@ pub enum Serving {
     Program(PathBuf),
 }
 
+impl Serving {
+    /// The program that `FREEHUNT_API_PROGRAM` names, seen from the root of the repository.
+    #[expect(clippy::disallowed_methods, reason = "a setting of the tests themselves")]
+    pub fn shipped() -> Option<Self> {
+        // Tests run in the folder of their package.
+        let path = PathBuf::from(std::env::var_os("FREEHUNT_API_PROGRAM")?);
+        Some(Self::Program(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)))
+    }
+}
+
 /// Another replica of the API, or of the messaging server, as a process of its own, which can be killed.
 pub struct Replica {
     pub url: String,
