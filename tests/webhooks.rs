@@ -1,6 +1,9 @@
 //! `/stripe/webhook`: what is taken for Stripe's, stored once and applied once, in any order.
 
-use freehunt_domain::ids::JobPostingId;
+use freehunt_domain::{
+    ids::JobPostingId,
+    payments::queries::events::{begin_reading, finish_reading, release_reading, update_reading},
+};
 use freehunt_sandbox::stripe::CustomEvent;
 use freehunt_stripe::webhook;
 use freehunt_tests::{Persona, TestApp, settings};
@@ -500,6 +503,36 @@ async fn events_are_read_page_by_page() {
         assert_eq!(app.stripe.controls().calls_to(Method::GET, "/v1/events").len(), 11);
         assert_eq!(count(app, "SELECT count(*) FROM stripe_event_poll WHERE reading_until IS NULL").await, 1);
         execute(app, "UPDATE job SET state = 'DONE', finished_at = now() WHERE state = 'READY'").await;
+    })
+    .await;
+}
+
+/// A reader whose reading another one has gone on with, or ended, notes nothing any more.
+#[tokio::test]
+async fn a_late_reader_of_events_changes_nothing() {
+    TestApp::run(async |app| {
+        app.stripe.webhooks_enabled(false);
+        events_are_read(app).await;
+        let noted = async || {
+            sqlx::query_scalar::<_, Option<String>>("SELECT last_event FROM stripe_event_poll")
+                .fetch_one(&app.pool)
+                .await
+                .unwrap()
+        };
+        let mut connection = app.pool.acquire().await.unwrap();
+        let late = begin_reading(&mut connection, 0.0).await.unwrap().expect("nobody reads");
+        assert_eq!(begin_reading(&mut connection, 0.0).await.unwrap(), None, "somebody reads");
+        execute(app, "UPDATE stripe_event_poll SET begun_at = begun_at - interval '2 minutes'").await;
+        let other = begin_reading(&mut connection, 0.0).await.unwrap().expect("the first one is slow");
+        assert_eq!(other.reading_until, late.reading_until, "it goes on with the same reading");
+        let other = update_reading(&mut connection, &other, "evt_newer").await.unwrap().expect("it is its own");
+        assert_eq!(update_reading(&mut connection, &late, "evt_older").await.unwrap(), None);
+        release_reading(&mut connection, &late).await.unwrap();
+        assert_eq!(noted().await.as_deref(), Some("evt_newer"));
+        assert_eq!(begin_reading(&mut connection, 0.0).await.unwrap(), None, "the other one still reads");
+        finish_reading(&mut connection, other.reading_until).await.unwrap();
+        assert_eq!(update_reading(&mut connection, &other, "evt_late").await.unwrap(), None);
+        assert_eq!(noted().await, None);
     })
     .await;
 }

@@ -67,11 +67,11 @@ impl Jobs {
             metrics::gauge!("freehunt_stripe_events_age_seconds").set(age);
             begin_reading(&mut connection, period_seconds).await?
         };
-        let Some(reading) = reading else { return Ok(0) };
-        let read = self.read_events(reading).await;
+        let Some(mut reading) = reading else { return Ok(0) };
+        let read = self.read_events(&mut reading).await;
         if read.is_err() {
             let mut connection = self.context().pool.acquire().await?;
-            release_reading(&mut connection).await?;
+            release_reading(&mut connection, &reading).await?;
         }
         let found = read?;
         metrics::counter!("freehunt_events_without_webhook_total").increment(found as u64);
@@ -82,7 +82,7 @@ impl Jobs {
         Ok(found)
     }
 
-    async fn read_events(&self, mut reading: EventReading) -> Result<usize, Setback> {
+    async fn read_events(&self, reading: &mut EventReading) -> Result<usize, Setback> {
         let context = self.context();
         let mut found = 0;
         for _ in 0..MOST_PAGES {
@@ -111,14 +111,15 @@ impl Jobs {
                     finish_reading(&mut connection, reading.reading_until).await?;
                     return Ok(found);
                 }
-                Some(last) => {
-                    update_reading(&mut connection, &last.id).await?;
-                    reading.last_event = Some(last.id.clone());
-                }
+                Some(last) => match update_reading(&mut connection, reading, &last.id).await? {
+                    Some(next) => *reading = next,
+                    // This replica was slow, and another one has gone on.
+                    None => return Ok(found),
+                },
             }
         }
         let mut connection = context.pool.acquire().await?;
-        release_reading(&mut connection).await?;
+        release_reading(&mut connection, reading).await?;
         Ok(found)
     }
 }

@@ -130,6 +130,8 @@ pub struct EventReading {
     pub reading_until: DateTime<Utc>,
     /// The last event that it has stored; newest first.
     pub last_event: Option<String>,
+    /// When its reader last showed itself: changes with each step, and when somebody else goes on with the reading.
+    pub begun_at: DateTime<Utc>,
 }
 
 /// Begins to read what was told since the last reading, or goes on with one whose replica is gone; `None` when somebody
@@ -140,27 +142,45 @@ pub async fn begin_reading(
 ) -> Result<Option<EventReading>, sqlx::Error> {
     sqlx::query_as!(
         EventReading,
-        r#"UPDATE stripe_event_poll SET begun_at = now(), reading_until = coalesce(reading_until, now())
+        r#"UPDATE stripe_event_poll SET begun_at = clock_timestamp(), reading_until = coalesce(reading_until, now())
            WHERE (reading_until IS NOT NULL OR read_until <= now() - make_interval(secs => $1))
              AND (begun_at IS NULL OR begun_at < now() - interval '1 minute')
-           RETURNING read_until, reading_until AS "reading_until!", last_event"#,
+           RETURNING read_until, reading_until AS "reading_until!", last_event, begun_at AS "begun_at!""#,
         period_seconds,
     )
     .fetch_optional(connection)
     .await
 }
 
-/// A page is stored; the next one goes on after `last_event`.
-pub async fn update_reading(connection: &mut PgConnection, last_event: &str) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE stripe_event_poll SET last_event = $1, begun_at = now()", last_event)
-        .execute(connection)
-        .await?;
-    Ok(())
+/// A page is stored; the next one goes on after `last_event`. `None` when somebody else has gone on with the reading or
+/// ended it meanwhile: what they have noted stays.
+pub async fn update_reading(
+    connection: &mut PgConnection,
+    reading: &EventReading,
+    last_event: &str,
+) -> Result<Option<EventReading>, sqlx::Error> {
+    sqlx::query_as!(
+        EventReading,
+        r#"UPDATE stripe_event_poll SET last_event = $3, begun_at = clock_timestamp()
+           WHERE reading_until = $1 AND begun_at = $2
+           RETURNING read_until, reading_until AS "reading_until!", last_event, begun_at AS "begun_at!""#,
+        reading.reading_until,
+        reading.begun_at,
+        last_event,
+    )
+    .fetch_optional(connection)
+    .await
 }
 
-/// Lets anybody go on with the reading.
-pub async fn release_reading(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE stripe_event_poll SET begun_at = NULL").execute(connection).await?;
+/// Lets anybody go on with the reading, unless somebody does.
+pub async fn release_reading(connection: &mut PgConnection, reading: &EventReading) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE stripe_event_poll SET begun_at = NULL WHERE reading_until = $1 AND begun_at = $2",
+        reading.reading_until,
+        reading.begun_at,
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
