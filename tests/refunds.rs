@@ -3,7 +3,10 @@
 use freehunt_domain::{
     Cents,
     ids::JobPostingId,
-    payments::{ProviderRefund, ProviderRefundState, allow_acceptance, record_refunds, retry_refund},
+    payments::{
+        ProviderRefund, ProviderRefundState, allow_acceptance, queries::refunds::list_troubled_refunds, record_refunds,
+        retry_refund,
+    },
 };
 use freehunt_jobs::reconcile::reconcile;
 use freehunt_sandbox::stand_in::Misbehaviour;
@@ -487,6 +490,57 @@ async fn a_refund_waits_for_the_end_of_a_dispute() {
         }
         let code = "SELECT failure_code FROM refund_intent WHERE status = 'FAILED' AND $1::uuid IS NOT NULL";
         assert_eq!(value(app, code, Uuid::nil()).await.as_deref(), Some("nothing_left"));
+        books_agree(app).await;
+    })
+    .await;
+}
+
+async fn troubled(app: &TestApp) -> Vec<(String, Option<String>)> {
+    let mut connection = app.pool.acquire().await.unwrap();
+    let listed = list_troubled_refunds(&mut connection).await.unwrap();
+    listed.into_iter().map(|refund| (format!("{:?}", refund.status), refund.failure_code)).collect()
+}
+
+/// Made, though nobody heard of it, and failed since: that is this attempt's end. Nothing asks with the same key again and
+/// again; an operator's attempt has another one.
+#[tokio::test]
+async fn a_refund_that_was_made_untold_and_failed_ends_its_attempt() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.published_posting(&acme, &[10_000]).await;
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        app.stripe.webhooks_enabled(false);
+        app.stripe.controls().misbehave_on(Method::POST, REFUNDS, usize::MAX, Misbehaviour::LoseAnswer);
+        assert_eq!(cancel(&acme, posting).await.expect(201)["refundStatus"], "pending");
+        jobs_pause(app).await;
+        assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("PENDING"));
+        let made = app.stripe.books().refunds[0].id.clone();
+        app.stripe.set_refund_status(&made, "failed").unwrap();
+        app.stripe.controls().recover();
+        app.stripe.controls().forget_calls();
+        jobs_are_done(app).await;
+        assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("FAILED"));
+        assert!(app.stripe.controls().calls_to(Method::POST, REFUNDS).is_empty());
+        assert_eq!(troubled(app).await, [("Failed".to_owned(), Some("refund_failed".to_owned()))]);
+        // One whose failure was booked before anybody took it for the end of the attempt: the key's answer is the end.
+        execute(
+            app,
+            "UPDATE refund_intent SET status = 'PENDING', failure_code = NULL, updated_at = now() - interval '1 minute'",
+        )
+        .await;
+        app.state.jobs.sweep().await.unwrap();
+        jobs_are_done(app).await;
+        assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("FAILED"));
+        assert_eq!(app.stripe.books().refunds.len(), 1);
+        let intent: Uuid = sqlx::query_scalar("SELECT id FROM refund_intent").fetch_one(&app.pool).await.unwrap();
+        assert!(retry_refund(&app.state.pool, intent.into(), "test").await.unwrap());
+        keys_rest(app).await;
+        jobs_are_done(app).await;
+        assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("SUCCEEDED"));
+        let refunds = app.stripe.books().refunds;
+        assert_eq!(refunds.iter().filter(|refund| refund.counts()).count(), 1);
+        assert!(refunds[1].idempotency_key.as_ref().unwrap().ends_with(":2"));
         books_agree(app).await;
     })
     .await;

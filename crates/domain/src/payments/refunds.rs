@@ -192,14 +192,17 @@ pub(super) async fn enter_refunds(
 ) -> Result<RecordedRefunds, sqlx::Error> {
     let intent = lock_refund_of_session(connection, session.id).await?;
     let mut refunds = refunds.to_vec();
+    let mut failed_now = Vec::new();
     for refund in &mut refunds {
-        book(connection, session, refund).await?;
+        if book(connection, session, refund).await? {
+            failed_now.push(refund.id.clone());
+        }
     }
     let refunds = refunds.as_slice();
     let left = sum_left(connection, session.id).await?;
     let mut recorded = RecordedRefunds { is_intent_made: false, has_failed: false, is_all_refunded: left.0 <= 0 };
     match intent {
-        Some(intent) => settle_intent(connection, intent, refunds, left, &mut recorded).await?,
+        Some(intent) => settle_intent(connection, intent, refunds, &failed_now, left, &mut recorded).await?,
         // What the bank took was not given back.
         None if given_back(refunds).0 > 0 && sum_kept(connection, session.id).await?.0 <= 0 => {
             adopt_refund_by_hand(connection, posting, session, refunds).await?;
@@ -218,12 +221,12 @@ pub(super) fn given_back(refunds: &[ProviderRefund]) -> Cents {
 }
 
 /// Each refund takes its amount once; one that failed gives it back once. A failure that is booked is the last word on its
-/// refund: what was asked of Stripe before may be entered after it.
+/// refund: what was asked of Stripe before may be entered after it. Whether the failure is news.
 async fn book(
     connection: &mut PgConnection,
     session: &PaymentSession,
     refund: &mut ProviderRefund,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     let entry = Entry {
         kind: EntryKind::Refund,
         reference: &refund.id,
@@ -235,11 +238,12 @@ async fn book(
     insert_entry(connection, &entry).await?;
     let reference = format!("{}:failed", refund.id);
     if refund.state == ProviderRefundState::Failed {
-        insert_entry(connection, &Entry { reference: &reference, amount: refund.amount, ..entry }).await?;
-    } else if is_booked(connection, EntryKind::Refund, &reference).await? {
+        return insert_entry(connection, &Entry { reference: &reference, amount: refund.amount, ..entry }).await;
+    }
+    if is_booked(connection, EntryKind::Refund, &reference).await? {
         refund.state = ProviderRefundState::Failed;
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Our own refund is among them, or others made it unnecessary, or leave less to be asked for.
@@ -247,6 +251,7 @@ async fn settle_intent(
     connection: &mut PgConnection,
     intent: RefundIntent,
     refunds: &[ProviderRefund],
+    failed_now: &[String],
     left: Cents,
     recorded: &mut RecordedRefunds,
 ) -> Result<(), sqlx::Error> {
@@ -255,8 +260,14 @@ async fn settle_intent(
     };
     // The newest first: an earlier one may have failed and been repeated by an operator.
     let ours = refunds.iter().find(|refund| is_ours(refund) && refund.state != ProviderRefundState::Failed);
-    // Not an earlier one of ours, which an old look may still show.
-    let failed = refunds.iter().find(|refund| intent.stripe_refund_id.as_deref() == Some(refund.id.as_str()));
+    // Not an earlier one of ours, which every look still shows. One whose making nobody was told of ends this attempt when
+    // its failure is heard of: no other key goes out before that.
+    let is_untold = |refund: &ProviderRefund| {
+        intent.stripe_refund_id.is_none() && refund.intent == Some(intent.id) && failed_now.contains(&refund.id)
+    };
+    let failed = refunds
+        .iter()
+        .find(|refund| intent.stripe_refund_id.as_deref() == Some(refund.id.as_str()) || is_untold(refund));
     let by_hand = || refunds.iter().find(|refund| left.0 <= 0 && refund.state != ProviderRefundState::Failed);
     if let Some(refund) = ours {
         recorded.is_intent_made = true;

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use freehunt_domain::{
     ids::RefundIntentId,
     payments::{
-        ProviderRefund, ProviderRefundState, RecordedRefunds, RefundCall, RefundIntent, RefundStep, begin_refund_call,
-        next_refund_step, queries::refunds::update_key_spent, record_refund_failed, record_refunds,
+        ProviderRefund, RecordedRefunds, RefundCall, RefundIntent, RefundStep, begin_refund_call, next_refund_step,
+        queries::refunds::update_key_spent, record_refund_failed, record_refunds,
     },
 };
 use freehunt_stripe::{RefundRequest, StripeError};
@@ -61,9 +61,9 @@ async fn send(context: &JobContext, intent: &RefundIntent) -> Result<bool, Setba
     };
     match context.stripe.create_refund(&request, &intent.idempotency_key()).await {
         Ok(refund) => {
-            let refund = refund_of(&refund);
-            enter(context, intent, std::slice::from_ref(&refund)).await?;
-            if refund.state == ProviderRefundState::Failed {
+            let recorded = enter(context, intent, &[refund_of(&refund)]).await?;
+            if !recorded.is_intent_made && !recorded.has_failed {
+                // A key goes on answering with what it has made, also when that is known to have failed since.
                 return fail(context, intent, "refund_failed").await;
             }
             Ok(true)
