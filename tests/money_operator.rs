@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use freehunt_domain::{
     ids::{JobPostingId, ProjectId},
     payments::{
-        PaymentOutcome, RefundReason,
+        DisputeFacts, PaymentOutcome, RefundReason,
         cancel_project::{CancelProjectError, cancel_project},
         close_dispute,
         quarantine::{QuarantineError, list_quarantined},
         queries::{disputes::list_open_disputes, refunds::list_troubled_refunds},
+        record_dispute,
     },
 };
 use freehunt_jobs::{
@@ -18,7 +19,7 @@ use freehunt_jobs::{
 };
 use freehunt_sandbox::stand_in::Misbehaviour;
 use freehunt_stripe::CheckoutRequest;
-use freehunt_tests::{Persona, TestApp, settings};
+use freehunt_tests::{Persona, TestApp, eventually, settings};
 use http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -321,8 +322,9 @@ async fn stripes_word_on_a_dispute_replaces_an_operators() {
         app.stripe.wait_until_delivered().await;
         jobs_are_done(app).await;
         assert_eq!(value(app, TAKEN, running.posting.0).await.as_deref(), Some("-10000"));
-        assert!(close_dispute(&app.state.pool, &dispute, true, "ops").await.unwrap());
-        assert!(!close_dispute(&app.state.pool, &dispute, false, "ops").await.unwrap(), "it is closed");
+        let closed = close_dispute(&app.state.pool, &dispute, true, "ops").await.unwrap().expect("it is open");
+        assert!(closed.is_won());
+        assert_eq!(close_dispute(&app.state.pool, &dispute, false, "ops").await.unwrap(), None, "it is closed");
         assert_eq!(value(app, DISPUTE, running.posting.0).await.as_deref(), Some("won ops"));
         assert_eq!(value(app, DISPUTED_SESSION, running.posting.0).await.as_deref(), Some("PAID"));
         assert_eq!(value(app, TAKEN, running.posting.0).await.as_deref(), Some("0"));
@@ -346,6 +348,111 @@ async fn stripes_word_on_a_dispute_replaces_an_operators() {
     .await;
 }
 
+/// Stripe corrects itself: its later word is what row, books and session say, told by an event or heard by an operator's
+/// asking, and the command says what is so afterwards.
+#[tokio::test]
+async fn stripes_later_word_on_a_dispute_replaces_its_earlier_one() {
+    TestApp::run(async |app| {
+        let running = running(app, &[10_000, 20_000]).await;
+        let dispute = app.stripe.dispute(&app.stripe.books().charges[0].id).unwrap();
+        let stands = async |word: &str, session: &str, taken: &str| {
+            app.stripe.wait_until_delivered().await;
+            jobs_are_done(app).await;
+            assert_eq!(value(app, DISPUTE, running.posting.0).await.as_deref(), Some(word));
+            assert_eq!(value(app, DISPUTED_SESSION, running.posting.0).await.as_deref(), Some(session));
+            assert_eq!(value(app, TAKEN, running.posting.0).await.as_deref(), Some(taken));
+        };
+        app.stripe.close_dispute(&dispute, false).unwrap();
+        stands("lost stripe", "DISPUTED", "-30000").await;
+        advance(&running.acme, running.checkpoints[0]).await.expect(409);
+        app.stripe.set_dispute_status(&dispute, "won").unwrap();
+        stands("won stripe", "PAID", "0").await;
+        advance(&running.acme, running.checkpoints[0]).await.expect(200);
+        app.stripe.set_dispute_status(&dispute, "under_review").unwrap();
+        stands("under_review stripe", "DISPUTED", "-30000").await;
+        advance(&running.acme, running.checkpoints[1]).await.expect(409);
+        app.stripe.close_dispute(&dispute, true).unwrap_err();
+        app.stripe.set_dispute_status(&dispute, "lost").unwrap();
+        stands("lost stripe", "DISPUTED", "-30000").await;
+
+        app.stripe.webhooks_enabled(false);
+        app.stripe.set_dispute_status(&dispute, "won").unwrap();
+        stands("lost stripe", "DISPUTED", "-30000").await;
+        let (pool, stripe) = (&app.state.pool, &app.state.stripe);
+        let otherwise = disputes::close(pool, stripe, &dispute, false, "ops").await;
+        assert!(matches!(&otherwise, Err(CloseDisputeError::EndedOtherwise(word)) if word == "won"), "{otherwise:?}");
+        stands("won stripe", "PAID", "0").await;
+        app.stripe.set_dispute_status(&dispute, "lost").unwrap();
+        assert_eq!(disputes::close(pool, stripe, &dispute, false, "ops").await.unwrap(), ClosedBy::Stripe);
+        stands("lost stripe", "DISPUTED", "-30000").await;
+        app.stripe.set_dispute_status(&dispute, "needs_response").unwrap();
+        let open = disputes::close(pool, stripe, &dispute, false, "ops").await;
+        assert!(matches!(&open, Err(CloseDisputeError::StillOpen(word)) if word == "needs_response"), "{open:?}");
+        stands("needs_response stripe", "DISPUTED", "-30000").await;
+        // What Stripe answered before is entered late.
+        let late = DisputeFacts {
+            id: dispute.clone(),
+            charge: app.stripe.books().charges[0].id.clone(),
+            status: "won".to_owned(),
+            amount: freehunt_domain::Cents(30_000),
+            is_closed: true,
+            closed_by: None,
+            looked_at: Some(app.state.clock.now() - chrono::TimeDelta::hours(1)),
+        };
+        assert_eq!(record_dispute(pool, &late).await.unwrap().dispute.status, "needs_response");
+        app.stripe.close_dispute(&dispute, true).unwrap();
+        assert_eq!(disputes::close(pool, stripe, &dispute, true, "ops").await.unwrap(), ClosedBy::Stripe);
+        stands("won stripe", "PAID", "0").await;
+        advance(&running.acme, running.checkpoints[1]).await.expect(200);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Whoever decides on a dispute while Stripe's word arrives is told what is believed, not what he said.
+#[tokio::test]
+async fn an_operator_who_is_overtaken_by_stripe_is_told() {
+    TestApp::run(async |app| {
+        let running = running(app, &[10_000]).await;
+        // One that Stripe does not find when it is asked.
+        let payment = app.stripe.books().payment_intents[0].id.clone();
+        let object = json!({
+            "id": "dp_unfound", "payment_intent": payment, "amount": 10_000, "status": "needs_response",
+        });
+        let told = app.stripe.send_event("charge.dispute.created", object.clone());
+        assert_eq!(outcome_of(app, &told).await, "dispute recorded");
+        // The operator's word waits for the posting, and Stripe's comes first.
+        let mut transaction = app.pool.begin().await.unwrap();
+        sqlx::query(r#"SELECT 1 FROM "JobPosting" WHERE "id" = $1 FOR UPDATE"#)
+            .bind(running.posting.0)
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        let (pool, stripe) = (app.state.pool.clone(), app.state.stripe.clone());
+        let deciding = tokio::spawn(async move { disputes::close(&pool, &stripe, "dp_unfound", true, "ops").await });
+        eventually("the operator waits", async || {
+            sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity
+                                WHERE datname = current_database() AND wait_event_type = 'Lock')",
+            )
+            .fetch_one(&app.pool)
+            .await
+            .unwrap()
+        })
+        .await;
+        sqlx::query("UPDATE dispute SET status = 'lost', closed_at = now() WHERE stripe_dispute_id = 'dp_unfound'")
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+        let overtaken = deciding.await.unwrap();
+        let is_told = matches!(&overtaken, Err(CloseDisputeError::EndedOtherwise(word)) if word == "lost");
+        assert!(is_told, "{overtaken:?}");
+        assert_eq!(value(app, DISPUTE, running.posting.0).await.as_deref(), Some("lost stripe"));
+    })
+    .await;
+}
+
 /// The comparison of the books tells of disputes that nobody entered, and of ends that Stripe contradicts.
 #[tokio::test]
 async fn disputes_that_differ_are_reported() {
@@ -364,7 +471,7 @@ async fn disputes_that_differ_are_reported() {
         send_webhook(app, &told.body).await.expect(200);
         jobs_are_done(app).await;
         assert!(report().await.is_empty());
-        assert!(close_dispute(&app.state.pool, &dispute, true, "ops").await.unwrap());
+        close_dispute(&app.state.pool, &dispute, true, "ops").await.unwrap().expect("it is open");
         assert_eq!(report().await, difference("won"));
         assert_eq!(value(app, DISPUTE, running.posting.0).await.as_deref(), Some("won ops"));
     })

@@ -50,9 +50,16 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         3 => prop::bool::weighted(0.3).prop_map(|all| vec![Action::RefundByHand { all }]),
         2 => (index, any::<bool>()).prop_map(|(index, all)| vec![Action::ReverseTransfer { index, all }]),
         // Mostly with nothing in between.
-        2 => any::<bool>().prop_map(|all| vec![Action::Dispute { all }]),
-        3 => any::<(bool, bool)>().prop_map(|(all, is_won)| vec![Action::Dispute { all }, Action::CloseDispute { is_won }]),
+        2 => any::<(bool, bool)>().prop_map(|(all, by_inquiry)| vec![Action::Dispute { all, by_inquiry }]),
+        3 => any::<(bool, bool, bool)>().prop_map(|(all, by_inquiry, is_won)| {
+            vec![Action::Dispute { all, by_inquiry }, Action::CloseDispute { is_won }]
+        }),
         2 => any::<bool>().prop_map(|is_won| vec![Action::CloseDispute { is_won }]),
+        3 => Just(vec![Action::TurnDispute]),
+        1 => Just(vec![Action::Dispute { all: true, by_inquiry: false }, Action::CloseDispute { is_won: false },
+                       Action::Cancel, Action::TurnDispute]),
+        1 => Just(vec![Action::Dispute { all: true, by_inquiry: false }, Action::CloseDispute { is_won: false },
+                       Action::CancelProject, Action::TurnDispute]),
         1 => Just(vec![Action::PayUnrecorded]),
         1 => Just(vec![Action::PayUnrecorded, Action::Adopt]),
         1 => Just(vec![Action::PayUnrecorded, Action::GiveBack]),
@@ -124,14 +131,15 @@ impl World<'_> {
                 let amount = (!all).then_some(PART);
                 done(transfer.is_some_and(|transfer| self.app.stripe.reverse_transfer(&transfer, amount).is_ok()))
             }
-            Action::Dispute { all } => {
+            Action::Dispute { all, by_inquiry } => {
                 let Some(paid) = &self.paid else { return 404 };
                 let charge = books.charge_of(&paid.payment_intent).expect("it was charged");
                 let unrefunded = charge.amount - charge.amount_refunded;
                 let amount = if all { unrefunded } else { PART };
                 let fits = amount > 0 && amount <= unrefunded;
-                done(fits && self.app.stripe.dispute_part(&charge.id, amount).is_ok())
+                done(fits && self.dispute(&charge.id, amount, by_inquiry))
             }
+            Action::TurnDispute => done(self.turn_dispute()),
             Action::CloseDispute { is_won } => {
                 let open = books.disputes.iter().find(|dispute| dispute.status == "needs_response");
                 done(open.is_some_and(|dispute| self.app.stripe.close_dispute(&dispute.id, is_won).is_ok()))
@@ -157,6 +165,30 @@ impl World<'_> {
                 done(cancel_project(&self.app.state.pool, project, "ops", "x").await.is_ok())
             }
         }
+    }
+
+    fn dispute(&self, charge: &str, amount: i64, by_inquiry: bool) -> bool {
+        if !by_inquiry {
+            return self.app.stripe.dispute_part(charge, amount).is_ok();
+        }
+        let inquiry = self.app.stripe.inquire(charge, amount);
+        inquiry.is_ok_and(|inquiry| self.app.stripe.set_dispute_status(&inquiry, "needs_response").is_ok())
+    }
+
+    /// Unless the bank still decides, or what was left went back already.
+    fn turn_dispute(&self) -> bool {
+        let Some(paid) = &self.paid else { return false };
+        let books = self.app.stripe.books();
+        let charge = books.charge_of(&paid.payment_intent).expect("it was charged");
+        let is_given_back = books.refunds_of(&paid.payment_intent).iter().any(|refund| !refund.from_dashboard);
+        let decided = books.disputes.iter().rfind(|dispute| dispute.charge == charge.id);
+        let turned = match decided.map(|dispute| dispute.status.as_str()) {
+            Some("won") => "lost",
+            Some("lost") => "won",
+            _ => return false,
+        };
+        let id = decided.map(|dispute| dispute.id.as_str()).unwrap_or_default();
+        !is_given_back && self.app.stripe.set_dispute_status(id, turned).is_ok()
     }
 
     /// Cents that Stripe's books say are left of a payment.

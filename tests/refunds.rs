@@ -217,7 +217,7 @@ async fn a_refused_refund_points_to_support() {
     TestApp::run(async |app| {
         let acme = app.company("acme").await;
         let posting = app.published_posting(&acme, &[10_000]).await;
-        let body = json!({ "error": { "type": "invalid_request_error", "code": "charge_disputed", "message": "no" } });
+        let body = json!({ "error": { "type": "invalid_request_error", "code": "charge_not_refundable", "message": "no" } });
         let refused = Misbehaviour::Answer {
             status: StatusCode::BAD_REQUEST,
             content_type: "application/json",
@@ -499,6 +499,210 @@ async fn troubled(app: &TestApp) -> Vec<(String, Option<String>)> {
     let mut connection = app.pool.acquire().await.unwrap();
     let listed = list_troubled_refunds(&mut connection).await.unwrap();
     listed.into_iter().map(|refund| (format!("{:?}", refund.status), refund.failure_code)).collect()
+}
+
+const FAILURE: &str = "SELECT failure_code FROM refund_intent WHERE job_posting_id = $1";
+const DISPUTE: &str = "SELECT status FROM dispute WHERE job_posting_id = $1";
+
+/// Stripe refuses because of a dispute that no event has told of: the refund waits where an operator sees it, and is made
+/// under another key when the dispute is won, or ends when the money is lost.
+#[tokio::test]
+async fn a_refund_that_is_refused_for_a_dispute_waits_for_its_end() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        for is_won in [true, false] {
+            let posting = app.published_posting(&acme, &[10_000]).await;
+            app.stripe.wait_until_delivered().await;
+            jobs_are_done(app).await;
+            app.stripe.webhooks_enabled(false);
+            let dispute = app.stripe.dispute(&app.stripe.books().charges.last().unwrap().id).unwrap();
+            let canceled = cancel(&acme, posting).await.expect(201);
+            assert_eq!(canceled["refundStatus"], "pending", "{canceled}");
+            assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("PENDING"));
+            assert_eq!(value(app, DISPUTE, posting.0).await.as_deref(), Some("needs_response"), "it was asked about");
+            assert_eq!(troubled(app).await, [("Pending".to_owned(), Some("charge_disputed".to_owned()))]);
+            a_job_waits(app, "the bank holds the payment").await;
+            let asked = app.stripe.controls().calls_to(Method::POST, REFUNDS).len();
+            app.stripe.webhooks_enabled(true);
+            app.stripe.close_dispute(&dispute, is_won).unwrap();
+            app.stripe.wait_until_delivered().await;
+            keys_rest(app).await;
+            jobs_are_done(app).await;
+            let expected = if is_won { ("SUCCEEDED", None, 1) } else { ("FAILED", Some("nothing_left"), 0) };
+            assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some(expected.0));
+            assert_eq!(value(app, FAILURE, posting.0).await.as_deref(), expected.1);
+            assert_eq!(app.stripe.controls().calls_to(Method::POST, REFUNDS).len() - asked, expected.2);
+            assert!(troubled(app).await.is_empty());
+        }
+        let refunds = app.stripe.books().refunds;
+        assert_eq!(refunds.len(), 1);
+        assert!(refunds[0].idempotency_key.as_ref().unwrap().ends_with(":2"));
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// Stripe knows of no dispute, or of none that is open: what it refused for one is asked for again, once under a key that
+/// went out after the end; what it refuses then is refused.
+#[tokio::test]
+async fn a_refusal_for_a_dispute_that_is_over_is_asked_once_more() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.published_posting(&acme, &[10_000]).await;
+        let dispute = app.stripe.dispute_part(&app.stripe.books().charges[0].id, 4_000).unwrap();
+        app.stripe.close_dispute(&dispute, false).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        let refuse = || {
+            let body = json!({ "error": { "type": "invalid_request_error", "code": "refund_disputed_payment", "message": "no" } });
+            let (status, content_type) = (StatusCode::BAD_REQUEST, "application/json");
+            let refused = Misbehaviour::Answer { status, content_type, body: body.to_string() };
+            app.stripe.controls().misbehave_on(Method::POST, REFUNDS, 1, refused);
+        };
+        // As if the end were heard of after the refund was asked for.
+        execute(app, "UPDATE dispute SET closed_at = closed_at + interval '1 minute'").await;
+        refuse();
+        assert_eq!(cancel(&acme, posting).await.expect(201)["refundStatus"], "pending");
+        a_job_waits(app, "an earlier request may still be carried out").await;
+        execute(app, "UPDATE dispute SET closed_at = closed_at - interval '2 minutes'").await;
+        refuse();
+        keys_rest(app).await;
+        jobs_are_done(app).await;
+        assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("FAILED"));
+        assert_eq!(troubled(app).await, [("Failed".to_owned(), Some("refund_disputed_payment".to_owned()))]);
+        let intent: Uuid = sqlx::query_scalar("SELECT id FROM refund_intent").fetch_one(&app.pool).await.unwrap();
+        assert!(retry_refund(&app.state.pool, intent.into(), "test").await.unwrap());
+        jobs_are_done(app).await;
+        assert_eq!(app.stripe.books().refunds.iter().map(|refund| refund.amount).collect::<Vec<_>>(), [6_000]);
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// A bank that only asks holds nothing; when it takes the money after all, a refund waits.
+#[tokio::test]
+async fn an_inquiry_that_becomes_a_dispute_holds_a_refund() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.published_posting(&acme, &[10_000]).await;
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        app.stripe.controls().misbehave_on(Method::POST, REFUNDS, usize::MAX, Misbehaviour::Reset);
+        assert_eq!(cancel(&acme, posting).await.expect(201)["refundStatus"], "pending");
+        jobs_pause(app).await;
+        let inquiry = app.stripe.inquire(&app.stripe.books().charges[0].id, 10_000).unwrap();
+        let stands = async |status: &str| {
+            eventually("the bank's word is known", async || {
+                value(app, DISPUTE, posting.0).await.as_deref() == Some(status)
+            })
+            .await;
+        };
+        stands("warning_needs_response").await;
+        let taken = "SELECT coalesce(sum(amount_cents), 0)::text FROM ledger_entry
+                     WHERE job_posting_id = $1 AND kind = 'dispute'";
+        assert_eq!(value(app, taken, posting.0).await.as_deref(), Some("0"));
+        app.stripe.set_dispute_status(&inquiry, "needs_response").unwrap();
+        stands("needs_response").await;
+        assert_eq!(value(app, taken, posting.0).await.as_deref(), Some("-10000"));
+        jobs_pause(app).await;
+        app.stripe.controls().recover();
+        app.stripe.controls().forget_calls();
+        a_job_waits(app, "the bank holds the payment").await;
+        assert_eq!(troubled(app).await, [("Pending".to_owned(), None)]);
+        assert!(app.stripe.controls().calls_to(Method::POST, REFUNDS).is_empty());
+        app.stripe.close_dispute(&inquiry, true).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("SUCCEEDED"));
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// The bank changes its mind and gives back what it had taken for good: what was to be refunded then is refunded after
+/// all, and what was given up without a refund is refunded too.
+#[tokio::test]
+async fn what_a_bank_gives_back_is_refunded_after_all() {
+    TestApp::run(async |app| {
+        let (acme, alice) = (app.company("acme").await, app.freelance("alice").await);
+        let settled = async || {
+            app.stripe.wait_until_delivered().await;
+            keys_rest(app).await;
+            jobs_are_done(app).await;
+        };
+        // Asked for, and never made.
+        let waiting = app.published_posting(&acme, &[10_000]).await;
+        // Given up when there was nothing to refund.
+        let given_up = app.published_posting(&acme, &[20_000]).await;
+        let project_given_up = app.published_posting(&acme, &[30_000]).await;
+        let project = app.accepted_project(project_given_up, &alice, &acme).await;
+        settled().await;
+        app.stripe.controls().misbehave_on(Method::POST, REFUNDS, usize::MAX, Misbehaviour::Reset);
+        assert_eq!(cancel(&acme, waiting).await.expect(201)["refundStatus"], "pending");
+        jobs_pause(app).await;
+        let mut disputes = Vec::new();
+        for charge in app.stripe.books().charges {
+            let dispute = app.stripe.dispute(&charge.id).unwrap();
+            app.stripe.close_dispute(&dispute, false).unwrap();
+            disputes.push(dispute);
+        }
+        app.stripe.controls().recover();
+        settled().await;
+        assert_eq!(value(app, FAILURE, waiting.0).await.as_deref(), Some("nothing_left"));
+        assert!(cancel(&acme, given_up).await.expect(201).get("refundStatus").is_none());
+        cancel_project(app, project).await;
+        settled().await;
+        assert!(app.stripe.books().refunds.is_empty());
+        assert!(troubled(app).await.is_empty());
+        books_agree(app).await;
+        // Taken up again first, then decided.
+        app.stripe.set_dispute_status(&disputes[0], "under_review").unwrap();
+        a_job_waits(app, "the bank holds the payment").await;
+        assert_eq!(troubled(app).await, [("Pending".to_owned(), None)]);
+        for dispute in &disputes {
+            app.stripe.set_dispute_status(dispute, "won").unwrap();
+        }
+        settled().await;
+        settled().await;
+        let mut refunded: Vec<i64> = app.stripe.books().refunds.iter().map(|refund| refund.amount).collect();
+        refunded.sort_unstable();
+        assert_eq!(refunded, [10_000, 20_000, 30_000]);
+        for posting in [waiting, given_up, project_given_up] {
+            assert_eq!(value(app, INTENT, posting.0).await.as_deref(), Some("SUCCEEDED"));
+            assert!(value(app, REFUND_ID, posting.0).await.is_some());
+        }
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// What a bank gives back once the rest was refunded is an operator's to give back by hand; it is listed until then.
+#[tokio::test]
+async fn what_comes_back_after_a_refund_is_listed() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.published_posting(&acme, &[10_000]).await;
+        let dispute = app.stripe.dispute_part(&app.stripe.books().charges[0].id, 4_000).unwrap();
+        app.stripe.close_dispute(&dispute, false).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert_eq!(cancel(&acme, posting).await.expect(201)["refundAmount"], 60);
+        assert!(troubled(app).await.is_empty());
+        app.stripe.set_dispute_status(&dispute, "won").unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert_eq!(troubled(app).await, [("Succeeded".to_owned(), None)]);
+        app.stripe.refund_from_dashboard(&app.stripe.books().payment_intents[0].id, None).unwrap();
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        assert!(troubled(app).await.is_empty());
+        books_agree(app).await;
+    })
+    .await;
 }
 
 /// Made, though nobody heard of it, and failed since: that is this attempt's end. Nothing asks with the same key again and

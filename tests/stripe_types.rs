@@ -23,6 +23,10 @@ async fn live_through_everything(app: &TestApp) {
     app.stripe.set_refund_status(&refund, "succeeded").unwrap();
     let dispute = app.stripe.dispute(&app.stripe.books().charges[0].id).unwrap();
     app.stripe.close_dispute(&dispute, true).unwrap();
+    app.stripe.set_dispute_status(&dispute, "lost").unwrap();
+    app.stripe.set_dispute_status(&dispute, "won").unwrap();
+    let inquiry = app.stripe.inquire(&app.stripe.books().charges[0].id, 100).unwrap();
+    app.stripe.set_dispute_status(&inquiry, "needs_response").unwrap();
     app.stripe.restrict(&app.stripe.books().accounts[0].id).unwrap();
     app.stripe.wait_until_delivered().await;
     crate::money::jobs_are_done(app).await;
@@ -75,6 +79,9 @@ async fn every_event_is_one_that_stripe_could_send() {
                 "account.updated",
                 "charge.dispute.closed",
                 "charge.dispute.created",
+                "charge.dispute.funds_reinstated",
+                "charge.dispute.funds_withdrawn",
+                "charge.dispute.updated",
                 "charge.refunded",
                 "checkout.session.completed",
                 "checkout.session.expired",

@@ -25,13 +25,16 @@ pub enum Action {
         index: usize,
         all: bool,
     },
-    /// By the customer's bank.
+    /// By the customer's bank, at once or after it has asked first.
     Dispute {
         all: bool,
+        by_inquiry: bool,
     },
     CloseDispute {
         is_won: bool,
     },
+    /// The bank turns what it decided last: won is lost, lost is won.
+    TurnDispute,
     /// A page for the posting that no row of ours knows is paid.
     PayUnrecorded,
     /// By an operator: the unrecorded payment is taken, or given back.
@@ -74,7 +77,11 @@ struct Payment {
     refunded: i64,
     /// The amount of a dispute that is open.
     disputed: Option<i64>,
+    /// The amount of the dispute that was decided last.
+    decided: i64,
     lost: i64,
+    /// What was left of it went back with the posting or project.
+    is_given_back: bool,
     /// All of it went back, or what was left with the posting or project: it pays nothing any more.
     is_over: bool,
 }
@@ -174,6 +181,9 @@ impl Model {
         if self.is_usable() && left > 0 {
             self.refund(left);
             self.end_payment();
+            if let Some(payment) = &mut self.payment {
+                payment.is_given_back = true;
+            }
         }
     }
 
@@ -234,11 +244,12 @@ impl Model {
                 self.paid_out[index] -= if granted { amount } else { 0 };
                 granted
             }
-            Action::Dispute { all } => self.dispute(all),
+            Action::Dispute { all, .. } => self.dispute(all),
+            Action::TurnDispute => self.turn_dispute(),
             Action::CloseDispute { is_won } => {
                 let Some(payment) = &mut self.payment else { return false };
                 let Some(amount) = payment.disputed.take() else { return false };
-                payment.lost += if is_won { 0 } else { amount };
+                (payment.decided, payment.lost) = (amount, if is_won { 0 } else { amount });
                 true
             }
             Action::PayUnrecorded => {
@@ -311,6 +322,19 @@ impl Model {
             payment.disputed = Some(amount);
         }
         granted
+    }
+
+    fn turn_dispute(&mut self) -> bool {
+        let Some(payment) = &mut self.payment else { return false };
+        // What comes back once the rest was given back is an operator's to decide on.
+        if payment.disputed.is_some() || payment.decided == 0 || payment.is_given_back {
+            return false;
+        }
+        payment.lost = payment.decided - payment.lost;
+        if payment.lost == 0 && (self.status == "CANCELED" || self.project == Project::Canceled) {
+            self.give_back_what_is_left();
+        }
+        true
     }
 
     fn adopt(&mut self) -> bool {

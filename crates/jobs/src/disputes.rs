@@ -1,6 +1,6 @@
 //! The end of a dispute, entered by an operator: Stripe is asked first, and what it says is what counts.
 
-use freehunt_domain::payments::{close_dispute, record_dispute};
+use freehunt_domain::payments::{close_dispute, queries::keys::find_now, record_dispute};
 use freehunt_stripe::{Stripe, StripeError};
 use sqlx::PgPool;
 
@@ -29,7 +29,8 @@ pub enum CloseDisputeError {
     Database(#[from] sqlx::Error),
 }
 
-/// Enters the end of a dispute of which no event came.
+/// Enters the end of a dispute of which no event came. What it says is what is believed afterwards: Stripe's word, though
+/// it takes the place of an earlier one or arrives at this moment.
 pub async fn close(
     pool: &PgPool,
     stripe: &Stripe,
@@ -37,21 +38,19 @@ pub async fn close(
     is_won: bool,
     operator: &str,
 ) -> Result<ClosedBy, CloseDisputeError> {
-    let dispute = match stripe.get_dispute(id).await {
-        Ok(dispute) => dispute_of(&dispute),
+    let looked_at = find_now(&mut *pool.acquire().await?).await?;
+    let believed = match stripe.get_dispute(id).await {
+        Ok(dispute) => record_dispute(pool, &dispute_of(&dispute, looked_at)).await?.dispute,
         Err(error) if error.is_missing() => {
-            let closed = close_dispute(pool, id, is_won, operator).await?;
-            return if closed { Ok(ClosedBy::Operator) } else { Err(CloseDisputeError::Unknown) };
+            close_dispute(pool, id, is_won, operator).await?.ok_or(CloseDisputeError::Unknown)?
         }
         Err(error) => return Err(error.into()),
     };
-    record_dispute(pool, &dispute).await?;
-    if !dispute.is_closed {
-        return Err(CloseDisputeError::StillOpen(dispute.status));
+    if !believed.is_closed {
+        return Err(CloseDisputeError::StillOpen(believed.status));
     }
-    if dispute.is_won() == is_won {
-        Ok(ClosedBy::Stripe)
-    } else {
-        Err(CloseDisputeError::EndedOtherwise(dispute.status))
+    if believed.is_won() != is_won {
+        return Err(CloseDisputeError::EndedOtherwise(believed.status));
     }
+    Ok(if believed.closed_by.is_some() { ClosedBy::Operator } else { ClosedBy::Stripe })
 }

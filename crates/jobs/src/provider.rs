@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use freehunt_domain::{
     Cents,
     ids::{PaymentSessionId, RefundIntentId},
     payments::{
         DisputeFacts, PaymentOutcome, ProviderPayment, ProviderRefund, ProviderRefundState, accounts::AccountState,
-        record_payment,
+        model::is_end_of_dispute, record_payment,
     },
 };
 use freehunt_stripe::{Account, CheckoutSession, Dispute, PAYMENT_TYPE, PaymentStatus, Refund, Stripe};
@@ -84,15 +85,16 @@ pub(crate) fn is_ours(session: &CheckoutSession) -> bool {
     session.metadata.get("type").is_some_and(|kind| kind == PAYMENT_TYPE)
 }
 
-/// A dispute as Stripe tells it now; its last words are four.
-pub fn dispute_of(dispute: &Dispute) -> DisputeFacts {
+/// A dispute as Stripe tells it, asked after `looked_at` by the database's clock.
+pub fn dispute_of(dispute: &Dispute, looked_at: DateTime<Utc>) -> DisputeFacts {
     DisputeFacts {
         id: dispute.id.clone(),
         charge: dispute.charge.clone(),
         status: dispute.status.clone(),
         amount: Cents(dispute.amount_cents),
-        is_closed: matches!(dispute.status.as_str(), "won" | "lost" | "warning_closed" | "prevented"),
+        is_closed: is_end_of_dispute(&dispute.status),
         closed_by: None,
+        looked_at: Some(looked_at),
     }
 }
 

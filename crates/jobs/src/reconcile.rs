@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use freehunt_domain::payments::{
-    PaymentSession, TransferIntent, TransferStatus,
+    DisputeFacts, PaymentSession, TransferIntent, TransferStatus,
     invariants::{InvariantViolation, check_invariants},
     queries::{
         disputes::find_dispute,
+        keys::find_now,
         ledger::sum_refunded,
         sessions::{DISMISSED, list_sessions_at_stripe},
         transfers::{list_transfer_postings, list_transfers},
@@ -82,14 +83,16 @@ async fn compare_disputes(
     since: i64,
 ) -> Result<(), ReconcileError> {
     let charges: HashSet<&str> = recorded.iter().filter_map(|session| session.stripe_charge_id.as_deref()).collect();
+    let looked_at = find_now(connection).await?;
     for dispute in stripe.list_disputes_since(since).await? {
         if !charges.contains(dispute.charge.as_str()) {
             continue;
         }
-        let at_stripe = dispute_of(&dispute);
+        let at_stripe = dispute_of(&dispute, looked_at);
+        let stands = |dispute: &DisputeFacts| (dispute.is_closed, dispute.is_won(), dispute.is_inquiry());
         match find_dispute(connection, &dispute.id).await? {
             None => report.differ("dispute", &dispute.id, "none", &dispute.status),
-            Some(known) if (known.is_closed, known.is_won()) != (at_stripe.is_closed, at_stripe.is_won()) => {
+            Some(known) if stands(&known) != stands(&at_stripe) => {
                 report.differ("dispute", &dispute.id, known.status, &dispute.status);
             }
             Some(known) if known.amount != at_stripe.amount => {

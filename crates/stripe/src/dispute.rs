@@ -38,9 +38,22 @@ impl Stripe {
     /// # Errors
     /// See [`StripeError`].
     pub async fn list_disputes_since(&self, created_from: i64) -> Result<Vec<Dispute>, StripeError> {
+        self.list_disputes(&ListDispute::new().created(RangeQueryTs::gte(created_from))).await
+    }
+
+    /// All disputes about a payment, newest first.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn list_disputes_of(&self, payment_intent: &str) -> Result<Vec<Dispute>, StripeError> {
+        check_id("the payment", payment_intent)?;
+        self.list_disputes(&ListDispute::new().payment_intent(payment_intent)).await
+    }
+
+    async fn list_disputes(&self, query: &ListDispute) -> Result<Vec<Dispute>, StripeError> {
         let mut disputes: Vec<Dispute> = Vec::new();
         loop {
-            let mut request = ListDispute::new().created(RangeQueryTs::gte(created_from)).limit(PAGE_SIZE);
+            let mut request = query.clone().limit(PAGE_SIZE);
             if let Some(last) = disputes.last() {
                 request = request.starting_after(last.id.clone());
             }

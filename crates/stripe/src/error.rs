@@ -133,6 +133,12 @@ impl StripeError {
         self.code() == Some("charge_already_refunded")
     }
 
+    /// True when the charge is disputed: its money is the bank's to decide on. It is a stored answer, too.
+    #[must_use]
+    pub fn is_disputed(&self) -> bool {
+        matches!(self.code(), Some("charge_disputed" | "refund_disputed_payment"))
+    }
+
     /// True when a session could not be expired because it has been completed, so possibly paid.
     #[must_use]
     pub fn is_session_complete(&self) -> bool {

@@ -25,7 +25,7 @@ mod transfers;
 pub use approve::{Approval, ApproveError, approve_checkpoint};
 pub use begin_checkout::{BeginCheckoutError, Checkout, CheckoutTerms, begin_checkout};
 pub use cancel::{CancelError, Cancellation, cancel, is_cancelable};
-pub use disputes::{close_dispute, record_dispute};
+pub use disputes::{RecordedDispute, close_dispute, record_dispute};
 pub use edit_checkpoint::{CheckpointChanges, EditCheckpointError, edit_checkpoint};
 pub use legacy::{acceptance_allowed, allow_acceptance, is_paid};
 pub use model::{
@@ -35,8 +35,8 @@ pub use model::{
 pub use publish::{PublishError, publish};
 pub use record_payment::{PaymentOutcome, record_payment};
 pub use refunds::{
-    RecordedRefunds, RefundCall, RefundStep, begin_refund_call, next_refund_step, record_refund_failed, record_refunds,
-    retry_refund,
+    RecordedRefunds, RefundCall, RefundStep, begin_refund_call, next_refund_step, record_refund_failed,
+    record_refund_held, record_refunds, retry_refund,
 };
 pub use submit::{SubmitError, submit_checkpoint};
 pub use transfers::{

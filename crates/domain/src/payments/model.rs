@@ -291,6 +291,8 @@ pub struct DisputeFacts {
     pub is_closed: bool,
     /// The operator who said how it ended; `None` when Stripe did.
     pub closed_by: Option<String>,
+    /// The database's time before Stripe was asked; `None` for what an event or an operator says.
+    pub looked_at: Option<DateTime<Utc>>,
 }
 
 impl DisputeFacts {
@@ -303,16 +305,44 @@ impl DisputeFacts {
         self.is_closed && self.status == LOST
     }
 
-    /// What is believed once this was told too: events come in any order, and what is closed stays closed. Stripe's
-    /// word on the end takes the place of an operator's, and never the other way round.
+    /// Whether the bank only asks, and holds no money so far.
+    pub fn is_inquiry(&self) -> bool {
+        self.status.starts_with("warning")
+    }
+
+    /// What the bank keeps, for now or for good.
+    pub fn taken(&self) -> Cents {
+        if self.is_won() || self.is_inquiry() { Cents(0) } else { self.amount }
+    }
+
+    /// What the bank keeps for good.
+    pub fn lost(&self) -> Cents {
+        if self.is_lost() { self.amount } else { Cents(0) }
+    }
+
+    /// What is believed once this was told too. Of Stripe's answers the one that was asked for later counts, though it
+    /// opens or turns what was closed. An event, which may come in any order, says less: once Stripe was asked, only how
+    /// it ended, and that only against an operator's word. An operator's word holds while nothing else is known of the end.
     pub fn after(self, told: Self) -> Self {
-        let corrects = self.closed_by.is_some() && told.is_closed && told.closed_by.is_none();
-        if self.is_closed && !corrects { self } else { told }
+        let corrects_operator = self.closed_by.is_some() && told.is_closed;
+        let is_believed = match (told.looked_at, self.looked_at) {
+            _ if told.closed_by.is_some() => !self.is_closed,
+            (Some(told), Some(known)) => told >= known,
+            (Some(_), None) => true,
+            (None, Some(_)) => corrects_operator,
+            (None, None) => !self.is_closed || corrects_operator,
+        };
+        if is_believed { told } else { self }
     }
 }
 
 /// Stripe's word for a dispute that took the money.
 pub const LOST: &str = "lost";
+
+/// Whether it is one of Stripe's words for the end of a dispute.
+pub fn is_end_of_dispute(status: &str) -> bool {
+    matches!(status, "won" | LOST | "warning_closed" | "prevented")
+}
 
 #[cfg(test)]
 mod tests;

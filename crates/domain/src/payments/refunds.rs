@@ -15,13 +15,13 @@ use super::{
         PaymentSession, ProviderRefund, ProviderRefundState, RefundIntent, RefundReason, RefundStatus, SessionStatus,
     },
     queries::{
-        disputes::is_money_held,
+        disputes::{find_last_end, is_money_held},
         keys::find_now,
         ledger::{Entry, EntryKind, insert_entry, is_booked, sum_kept, sum_left},
         projects::lock_project_of_posting,
         refunds::{
             NOTHING_LEFT, NewRefund, find_refund, insert_refund, lock_refund, lock_refund_of_session, update_amount,
-            update_failed, update_key_sent, update_made, update_next_key, update_pending_again,
+            update_failed, update_key_sent, update_made, update_next_key, update_pending_again, update_waiting,
         },
         sessions::{find_session_of_payment_intent, list_sessions, lock_session, update_status},
         transfers::sum_pending,
@@ -385,6 +385,31 @@ pub async fn record_refund_failed(pool: &PgPool, id: RefundIntentId, code: &str)
     };
     transaction.commit().await?;
     Ok(try_again)
+}
+
+/// Stripe refused, with `code`, because the bank holds the payment: the refund waits, and is asked for with another key
+/// when the dispute has ended. Whether it waits; `false` when it is settled, or has failed: Stripe still refuses although
+/// every dispute had ended before it was asked.
+pub async fn record_refund_held(pool: &PgPool, id: RefundIntentId, code: &str) -> Result<bool, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let Some(intent) = lock_pending(&mut transaction, id).await? else { return Ok(false) };
+    let session = intent.payment_session_id;
+    if !is_money_held(&mut transaction, session).await? {
+        let Some(intent) = fit(&mut transaction, intent).await? else {
+            transaction.commit().await?;
+            return Ok(false);
+        };
+        let ended_at = find_last_end(&mut transaction, session).await?;
+        if ended_at.zip(intent.key_sent_at).is_some_and(|(ended, sent)| ended < sent) {
+            update_failed(&mut transaction, id, code).await?;
+            audit_refund(&mut transaction, &intent, "refund_failed", code).await?;
+            transaction.commit().await?;
+            return Ok(false);
+        }
+    }
+    update_waiting(&mut transaction, id, code).await?;
+    transaction.commit().await?;
+    Ok(true)
 }
 
 /// An operator's word: a failed refund is asked for again, as far as anything is left.

@@ -6,8 +6,10 @@ use freehunt_domain::{
     payments::{
         DisputeFacts, PaymentOutcome, TransferIntent,
         accounts::{AccountState, record_account_state},
+        model::is_end_of_dispute,
         queries::{
             events::{find_event, update_processed},
+            keys::find_now,
             refunds::find_refund_of_stripe,
             sessions::{find_session_of_charge, find_session_of_payment_intent},
             transfers::{find_transfer, find_transfer_of_stripe},
@@ -48,8 +50,11 @@ async fn process(context: &JobContext, event_type: &str, object: &Value) -> Resu
         "charge.refund.updated" | "refund.created" | "refund.updated" | "refund.failed" => {
             refund_changed(context, object).await
         }
-        "charge.dispute.created" => disputed(context, object, false).await,
-        "charge.dispute.closed" => disputed(context, object, true).await,
+        "charge.dispute.created"
+        | "charge.dispute.updated"
+        | "charge.dispute.closed"
+        | "charge.dispute.funds_withdrawn"
+        | "charge.dispute.funds_reinstated" => disputed(context, event_type, object).await,
         "account.updated" => account_updated(context, object).await,
         "transfer.created" | "transfer.updated" | "transfer.reversed" => transfer_told(context, object).await,
         _ => Ok("ignored: not of interest".to_owned()),
@@ -140,41 +145,47 @@ async fn enter_refunds(context: &JobContext, payment_intent: Option<&str>) -> Re
     .to_owned())
 }
 
-async fn disputed(context: &JobContext, object: &Value, is_closed: bool) -> Result<String, Setback> {
+/// Events may overtake each other, and a dispute that was closed may be opened or turned: the dispute itself says how it
+/// stands.
+async fn disputed(context: &JobContext, event_type: &str, object: &Value) -> Result<String, Setback> {
     let Some(id) = text(object, "id") else { return Ok(partial("dispute")) };
-    let dispute = match told_dispute(context, id, object, is_closed).await? {
-        Some(dispute) => dispute,
-        // Of another version, or partial: Stripe is asked for all of it.
-        None => match context.stripe.get_dispute(id).await {
-            Ok(dispute) => dispute_of(&dispute),
-            Err(error) if error.is_missing() => {
-                // Not to be lost: an operator sees the job, and what is disputed, in the dashboard.
-                return Err(Setback::Broken(anyhow::anyhow!("the dispute {id} does not say what is disputed")));
+    let told = told_dispute(context, event_type, id, object).await?;
+    let looked_at = find_now(&mut *context.pool.acquire().await?).await?;
+    let dispute = match (context.stripe.get_dispute(id).await, told) {
+        (Ok(dispute), _) => dispute_of(&dispute, looked_at),
+        (Err(error), Some(told)) if error.is_missing() => told,
+        (Err(error), None) if error.is_missing() => {
+            // Not to be lost: an operator sees the job, and what is disputed, in the dashboard.
+            return Err(Setback::Broken(anyhow::anyhow!("the dispute {id} does not say what is disputed")));
+        }
+        (Err(error), told) => {
+            // What is disputed is not paid out until Stripe answers.
+            if let Some(told) = told {
+                record_dispute(&context.pool, &told).await?;
             }
-            Err(error) => return Err(error.into()),
-        },
+            return Err(error.into());
+        }
     };
-    let is_known = record_dispute(&context.pool, &dispute).await?;
-    tracing::error!(dispute = id, status = dispute.status, is_known, "a payment is disputed");
-    Ok(if is_known { "dispute recorded" } else { "dispute kept: unknown charge" }.to_owned())
+    let recorded = record_dispute(&context.pool, &dispute).await?;
+    tracing::error!(dispute = id, status = recorded.dispute.status, recorded.is_ours, "a payment is disputed");
+    Ok(if recorded.is_ours { "dispute recorded" } else { "dispute kept: unknown charge" }.to_owned())
 }
 
 /// The dispute as the event tells it, when it tells enough.
 async fn told_dispute(
     context: &JobContext,
+    event_type: &str,
     id: &str,
     object: &Value,
-    is_closed: bool,
 ) -> Result<Option<DisputeFacts>, sqlx::Error> {
     let charge = disputed_charge(context, object).await?;
     let amount = object.get("amount").and_then(Value::as_i64);
-    let status = match text(object, "status") {
-        None if is_closed => None,
-        told => Some(told.unwrap_or("needs_response")),
-    };
+    let begins = (event_type == "charge.dispute.created").then_some("needs_response");
+    let status = text(object, "status").or(begins);
     let (Some(charge), Some(amount), Some(status)) = (charge, amount, status) else { return Ok(None) };
+    let is_closed = event_type == "charge.dispute.closed" || is_end_of_dispute(status);
     let (id, status, amount) = (id.to_owned(), status.to_owned(), Cents(amount));
-    Ok(Some(DisputeFacts { id, charge, status, amount, is_closed, closed_by: None }))
+    Ok(Some(DisputeFacts { id, charge, status, amount, is_closed, closed_by: None, looked_at: None }))
 }
 
 /// The disputed charge, told itself or by its payment.

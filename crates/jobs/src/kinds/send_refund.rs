@@ -6,14 +6,15 @@ use freehunt_domain::{
     ids::RefundIntentId,
     payments::{
         ProviderRefund, RecordedRefunds, RefundCall, RefundIntent, RefundStep, begin_refund_call, next_refund_step,
-        queries::refunds::update_key_spent, record_refund_failed, record_refunds,
+        queries::{keys::find_now, refunds::update_key_spent},
+        record_dispute, record_refund_failed, record_refund_held, record_refunds,
     },
 };
 use freehunt_stripe::{RefundRequest, StripeError};
 
 use crate::{
     JobContext, Setback,
-    provider::{REFUND_KEY, refund_of},
+    provider::{REFUND_KEY, dispute_of, refund_of},
 };
 
 /// How long a payment that the bank holds waits for another look.
@@ -48,7 +49,7 @@ pub async fn run(context: &JobContext, id: RefundIntentId) -> Result<(), Setback
     }
 }
 
-/// `false` when what is left is to be asked for again.
+/// `false` when it is to be seen anew what is left to be asked for, and when.
 async fn send(context: &JobContext, intent: &RefundIntent) -> Result<bool, Setback> {
     let request = RefundRequest {
         payment_intent: intent.stripe_payment_intent_id.clone(),
@@ -67,6 +68,10 @@ async fn send(context: &JobContext, intent: &RefundIntent) -> Result<bool, Setba
                 return fail(context, intent, "refund_failed").await;
             }
             Ok(true)
+        }
+        Err(error) if error.is_disputed() => {
+            hold(context, intent, &error).await?;
+            Ok(false)
         }
         // The key goes on answering so for a day.
         Err(error) if error.may_be_stored() || error.is_idempotency_mismatch() || error.is_insufficient_balance() => {
@@ -87,6 +92,23 @@ async fn send(context: &JobContext, intent: &RefundIntent) -> Result<bool, Setba
 async fn fail(context: &JobContext, intent: &RefundIntent, code: &str) -> Result<bool, Setback> {
     let try_again = record_refund_failed(&context.pool, intent.id, code).await?;
     Ok(!try_again)
+}
+
+/// The bank holds the payment, perhaps before any event has told of it: how its disputes stand is asked and entered. The
+/// refund waits for their end; what comes after it has another key.
+async fn hold(context: &JobContext, intent: &RefundIntent, error: &StripeError) -> Result<(), Setback> {
+    let looked_at = {
+        let mut connection = context.pool.acquire().await?;
+        // The key goes on answering so for a day.
+        update_key_spent(&mut connection, intent.id, intent.key_number).await?;
+        find_now(&mut connection).await?
+    };
+    for dispute in context.stripe.list_disputes_of(&intent.stripe_payment_intent_id).await? {
+        record_dispute(&context.pool, &dispute_of(&dispute, looked_at)).await?;
+    }
+    let waits = record_refund_held(&context.pool, intent.id, error.code().unwrap_or("disputed")).await?;
+    tracing::warn!(posting = %intent.job_posting_id, %error, waits, "Stripe refused a refund for a dispute");
+    Ok(())
 }
 
 /// What the key made all the same is adopted; if it made nothing, another key follows in time.

@@ -114,9 +114,16 @@ pub struct Dispute {
     pub charge: String,
     pub payment_intent: String,
     pub amount: i64,
-    /// `needs_response`, `won` or `lost`.
+    /// `needs_response`, `under_review`, `won` or `lost`; of an inquiry `warning_needs_response` or `warning_closed`.
     pub status: String,
     pub created: i64,
+}
+
+impl Dispute {
+    /// Whether the bank has the money, for now or for good.
+    pub fn takes_money(&self) -> bool {
+        self.status != "won" && !self.status.starts_with("warning")
+    }
 }
 
 /// Part of a transfer taken back (`trr_`).

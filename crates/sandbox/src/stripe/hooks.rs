@@ -36,16 +36,26 @@ impl StripeStandIn {
 
     /// Opens a dispute on the charge. Returns the dispute.
     pub fn dispute(&self, charge: &str) -> Result<String> {
-        self.shared.change(|state| state.open_dispute(charge, None))
+        self.shared.change(|state| state.open_dispute(charge, None, false))
     }
 
     /// Opens a dispute on so many cents of the charge. Returns the dispute.
     pub fn dispute_part(&self, charge: &str, amount: i64) -> Result<String> {
-        self.shared.change(|state| state.open_dispute(charge, Some(amount)))
+        self.shared.change(|state| state.open_dispute(charge, Some(amount), false))
+    }
+
+    /// The bank asks about so many cents of the charge, and takes nothing yet. Returns the dispute.
+    pub fn inquire(&self, charge: &str, amount: i64) -> Result<String> {
+        self.shared.change(|state| state.open_dispute(charge, Some(amount), true))
     }
 
     pub fn close_dispute(&self, dispute: &str, won: bool) -> Result<()> {
         self.shared.change(|state| state.close_dispute(dispute, won))
+    }
+
+    /// The bank takes up an inquiry or changes its mind about a dispute, whatever was said of it before.
+    pub fn set_dispute_status(&self, dispute: &str, status: &str) -> Result<()> {
+        self.shared.change(|state| state.set_dispute_status(dispute, status))
     }
 
     /// Refunds by hand; without an amount, all that is left. Returns the refund.

@@ -108,8 +108,9 @@ impl State {
         id
     }
 
-    /// The customer's bank takes the money back, for now; without an amount, all that is left.
-    pub(super) fn open_dispute(&mut self, charge_id: &str, amount: Option<i64>) -> Result<String> {
+    /// The customer's bank takes the money back, for now; without an amount, all that is left. An inquiry takes nothing
+    /// until it becomes a dispute.
+    pub(super) fn open_dispute(&mut self, charge_id: &str, amount: Option<i64>, is_inquiry: bool) -> Result<String> {
         let charge = self.charges.get(charge_id).ok_or_else(|| StripeError::not_found("charge", charge_id))?;
         if self.dispute_of(charge_id).is_some() {
             return Err(StripeError::refused(None, format!("Charge {charge_id} is already disputed.")));
@@ -119,7 +120,7 @@ impl State {
             charge: charge_id.to_owned(),
             payment_intent: charge.payment_intent.clone(),
             amount: amount.unwrap_or(charge.amount - charge.amount_refunded),
-            status: "needs_response".to_owned(),
+            status: if is_inquiry { "warning_needs_response" } else { "needs_response" }.to_owned(),
             created: self.now(),
         };
         let (id, object) = (dispute.id.clone(), self.dispute_json(&dispute));
@@ -130,18 +131,36 @@ impl State {
 
     pub(super) fn close_dispute(&mut self, id: &str, won: bool) -> Result<()> {
         let dispute = self.disputes.get_mut(id).ok_or_else(|| StripeError::not_found("dispute", id))?;
-        if dispute.status != "needs_response" {
-            return Err(StripeError::refused(None, format!("Dispute {id} is already closed.")));
-        }
-        dispute.status = if won { "won" } else { "lost" }.to_owned();
+        let status = match (dispute.status.as_str(), won) {
+            ("warning_needs_response", true) => "warning_closed",
+            ("needs_response", true) => "won",
+            ("needs_response", false) => "lost",
+            _ => return Err(StripeError::refused(None, format!("Dispute {id} cannot be closed so."))),
+        };
+        self.set_dispute_status(id, status)
+    }
+
+    /// The bank decides, takes up an inquiry, or changes its mind: `charge.dispute.closed` for an end, else
+    /// `charge.dispute.updated`, and where the money goes.
+    pub(super) fn set_dispute_status(&mut self, id: &str, status: &str) -> Result<()> {
+        let dispute = self.disputes.get_mut(id).ok_or_else(|| StripeError::not_found("dispute", id))?;
+        let takes_before = dispute.takes_money();
+        status.clone_into(&mut dispute.status);
+        let takes_now = dispute.takes_money();
         let object = self.object(id).unwrap_or_default();
-        self.emit("charge.dispute.closed", object);
+        let is_end = matches!(status, "won" | "lost" | "warning_closed");
+        self.emit(if is_end { "charge.dispute.closed" } else { "charge.dispute.updated" }, object.clone());
+        if takes_now && !takes_before {
+            self.emit("charge.dispute.funds_withdrawn", object);
+        } else if takes_before && !takes_now {
+            self.emit("charge.dispute.funds_reinstated", object);
+        }
         Ok(())
     }
 
     /// The dispute that keeps the charge's money away, or a part of it, if there is one.
     pub(super) fn dispute_of(&self, charge: &str) -> Option<&Dispute> {
-        self.disputes.rows().iter().find(|dispute| dispute.charge == charge && dispute.status != "won")
+        self.disputes.rows().iter().find(|dispute| dispute.charge == charge && dispute.takes_money())
     }
 
     /// Net cents that transfers have taken from this charge.

@@ -504,6 +504,30 @@ async fn money_that_is_gone_cannot_be_refunded() {
 }
 
 #[tokio::test]
+async fn an_inquiry_takes_nothing_until_it_becomes_a_dispute() {
+    let bench = Bench::start().await;
+    let paid = bench.paid("10000").await;
+    let refund = async |amount| {
+        bench.post("/v1/refunds", &[("payment_intent", paid.payment_intent.as_str()), ("amount", amount)]).await
+    };
+    let inquiry = bench.stripe.inquire(&paid.charge, 9_000).unwrap();
+    assert_eq!(bench.stripe.balances(), (0, 10_000));
+    bench.stripe.close_dispute(&inquiry, false).unwrap_err();
+    assert_eq!(refund("1000").await.status, 200);
+    bench.stripe.set_dispute_status(&inquiry, "needs_response").unwrap();
+    assert_eq!(bench.stripe.balances(), (0, 0));
+    assert_eq!(refund("1000").await.code(), "charge_disputed");
+    bench.stripe.close_dispute(&inquiry, false).unwrap();
+    bench.stripe.set_dispute_status(&inquiry, "won").unwrap();
+    assert_eq!(refund("1000").await.status, 200);
+    for (kind, count) in
+        [("created", 1), ("updated", 1), ("funds_withdrawn", 1), ("closed", 2), ("funds_reinstated", 1)]
+    {
+        assert_eq!(bench.stripe.events_of(&format!("charge.dispute.{kind}")).len(), count, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn a_freelance_finishes_onboarding_on_the_page() {
     let (endpoint, url) = Endpoint::start().await;
     let bench = Bench::with(StripeStandInSettings { webhook_targets: vec![url], ..settings() }).await;

@@ -104,7 +104,14 @@ fn dispute(status: &str, is_closed: bool, closed_by: Option<&str>) -> DisputeFac
         amount: Cents(100),
         is_closed,
         closed_by: closed_by.map(ToOwned::to_owned),
+        looked_at: None,
     }
+}
+
+/// What Stripe answers when it is asked at this minute.
+fn answer(status: &str, minute: u32) -> DisputeFacts {
+    let looked_at = Utc.with_ymd_and_hms(2026, 1, 1, 12, minute, 0).unwrap();
+    DisputeFacts { looked_at: Some(looked_at), ..dispute(status, is_end_of_dispute(status), None) }
 }
 
 #[test]
@@ -114,10 +121,49 @@ fn stripes_word_on_a_dispute_outweighs_an_operators() {
     let word = dispute("won", true, Some("ops"));
     assert_eq!(open.clone().after(lost.clone()), lost);
     assert_eq!(lost.clone().after(open.clone()), lost, "told late");
-    assert_eq!(lost.clone().after(won.clone()), lost);
+    assert_eq!(lost.clone().after(won.clone()), lost, "two events of which nobody knows the order");
     assert_eq!(open.clone().after(word.clone()), word);
     assert_eq!(word.clone().after(open), word);
     assert_eq!(word.clone().after(lost.clone()), lost);
-    assert_eq!(lost.clone().after(word), lost);
-    assert!(lost.is_lost() && won.is_won() && dispute("warning_closed", true, None).is_won());
+    assert_eq!(lost.clone().after(word.clone()), lost);
+    assert_eq!(word.clone().after(answer("needs_response", 1)), answer("needs_response", 1));
+    assert_eq!(answer("lost", 1).after(word.clone()), answer("lost", 1));
+    let word = DisputeFacts { looked_at: answer("needs_response", 1).looked_at, ..word };
+    assert_eq!(answer("needs_response", 1).after(word.clone()), word);
+    assert_eq!(word.clone().after(answer("needs_response", 0)), word, "asked before the operator decided");
+    assert_eq!(word.after(lost.clone()), lost);
+}
+
+#[test]
+fn of_stripes_answers_about_a_dispute_the_later_counts() {
+    for (earlier, later) in [
+        ("lost", "won"),
+        ("won", "lost"),
+        ("lost", "under_review"),
+        ("warning_needs_response", "needs_response"),
+        ("warning_closed", "needs_response"),
+    ] {
+        assert_eq!(answer(earlier, 1).after(answer(later, 2)), answer(later, 2), "{earlier}, then {later}");
+        assert_eq!(answer(later, 2).after(answer(earlier, 1)), answer(later, 2), "{earlier}, entered late");
+        let event = dispute(earlier, is_end_of_dispute(earlier), None);
+        assert_eq!(event.clone().after(answer(later, 2)), answer(later, 2));
+        assert_eq!(answer(later, 2).after(event), answer(later, 2));
+    }
+}
+
+#[test]
+fn a_dispute_takes_what_the_bank_holds() {
+    let told = |status| answer(status, 1);
+    for (status, taken, lost) in [
+        ("needs_response", 100, 0),
+        ("under_review", 100, 0),
+        ("lost", 100, 100),
+        ("won", 0, 0),
+        ("warning_needs_response", 0, 0),
+        ("warning_closed", 0, 0),
+        ("prevented", 0, 0),
+    ] {
+        assert_eq!((told(status).taken(), told(status).lost()), (Cents(taken), Cents(lost)), "{status}");
+    }
+    assert!(told("lost").is_lost() && told("won").is_won() && told("warning_closed").is_won());
 }

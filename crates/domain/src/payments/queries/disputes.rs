@@ -1,5 +1,6 @@
 //! Statements on `dispute`.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::super::model::DisputeFacts;
@@ -14,7 +15,7 @@ macro_rules! disputes {
         sqlx::query_as!(
             DisputeFacts,
             $head + r#"stripe_dispute_id AS id, stripe_charge_id AS charge, status, amount_cents AS "amount: Cents",
-                   closed_at IS NOT NULL AS "is_closed!", closed_by "# + $tail
+                   closed_at IS NOT NULL AS "is_closed!", closed_by, looked_at "# + $tail
             $(, $argument)*
         )
     };
@@ -60,12 +61,17 @@ pub async fn upsert_dispute(
     job_posting_id: Option<JobPostingId>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        r#"INSERT INTO dispute (stripe_dispute_id, stripe_charge_id, job_posting_id, status, amount_cents, closed_at, closed_by)
-           VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN now() END, $7)
+        r#"INSERT INTO dispute (stripe_dispute_id, stripe_charge_id, job_posting_id, status, amount_cents, closed_at,
+                                closed_by, looked_at)
+           VALUES ($1, $2, $3, $4, $5, CASE WHEN $6 THEN now() END, $7, $8)
            ON CONFLICT (stripe_dispute_id) DO UPDATE
            SET job_posting_id = coalesce(dispute.job_posting_id, excluded.job_posting_id), status = excluded.status,
                amount_cents = excluded.amount_cents, closed_by = excluded.closed_by,
-               closed_at = CASE WHEN $6 THEN coalesce(dispute.closed_at, now()) END"#,
+               looked_at = coalesce(excluded.looked_at, dispute.looked_at),
+               -- Another end is a new one.
+               closed_at = CASE WHEN NOT $6 THEN NULL
+                                WHEN dispute.status = excluded.status THEN coalesce(dispute.closed_at, now())
+                                ELSE now() END"#,
         dispute.id,
         dispute.charge,
         job_posting_id.map(|id| id.0),
@@ -73,6 +79,7 @@ pub async fn upsert_dispute(
         dispute.amount.0,
         dispute.is_closed,
         dispute.closed_by,
+        dispute.looked_at,
     )
     .execute(connection)
     .await?;
@@ -111,6 +118,20 @@ pub async fn is_money_held(connection: &mut PgConnection, session: PaymentSessio
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM dispute d JOIN payment_session s ON s.stripe_charge_id = d.stripe_charge_id
                           WHERE s.id = $1 AND d.closed_at IS NULL AND d.status NOT LIKE 'warning%') AS "exists!""#,
+        session.0,
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// When a dispute about this payment was last seen to end.
+pub async fn find_last_end(
+    connection: &mut PgConnection,
+    session: PaymentSessionId,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT max(d.closed_at) AS "ended_at" FROM dispute d
+           JOIN payment_session s ON s.stripe_charge_id = d.stripe_charge_id WHERE s.id = $1"#,
         session.0,
     )
     .fetch_one(connection)

@@ -69,3 +69,13 @@ pub async fn update_project_canceled(connection: &mut PgConnection, project: Pro
     .await?;
     Ok(())
 }
+
+/// Whether the posting's project was ended before it was done.
+pub async fn is_project_canceled(connection: &mut PgConnection, posting: JobPostingId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM "Project" WHERE "jobPostingId" = $1 AND "status" = 'CANCELED') AS "exists!""#,
+        posting.0,
+    )
+    .fetch_one(connection)
+    .await
+}

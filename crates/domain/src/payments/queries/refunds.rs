@@ -145,7 +145,8 @@ pub async fn update_made(
     amount: Cents,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        r#"UPDATE refund_intent SET status = $2, stripe_refund_id = $3, amount_cents = $4, updated_at = now()
+        r#"UPDATE refund_intent
+           SET status = $2, stripe_refund_id = $3, amount_cents = $4, failure_code = NULL, updated_at = now()
            WHERE id = $1"#,
         id.0,
         status as RefundStatus,
@@ -177,13 +178,61 @@ pub async fn update_pending_again(connection: &mut PgConnection, id: RefundInten
 /// `failure_code` of a refund that nothing was left for: the bank took it.
 pub const NOTHING_LEFT: &str = "nothing_left";
 
-/// Refunds that failed, or that Stripe has not been heard of for 15 minutes; the oldest first.
+/// The bank gave back what it had taken: the refund that nothing was left for is pending again, over `amount`. A key that
+/// went out before does not go out again.
+pub async fn update_revived(
+    connection: &mut PgConnection,
+    session: PaymentSessionId,
+    amount: Cents,
+) -> Result<Option<RefundIntentId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"UPDATE refund_intent
+           SET status = 'PENDING', amount_cents = $2, key_spent = key_spent OR key_sent_at IS NOT NULL, failure_code = NULL,
+               stripe_refund_id = NULL, updated_at = now()
+           WHERE payment_session_id = $1 AND status = 'FAILED' AND failure_code = $3
+           RETURNING id AS "id: RefundIntentId""#,
+        session.0,
+        amount.0,
+        NOTHING_LEFT,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// Why Stripe does not make it yet; it stays pending.
+pub async fn update_waiting(connection: &mut PgConnection, id: RefundIntentId, code: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE refund_intent SET failure_code = $2, updated_at = now() WHERE id = $1 AND status = 'PENDING'",
+        id.0,
+        code,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Refunds that failed, that wait for a bank's decision, or that Stripe has not been heard of for 15 minutes, and those of
+/// a payment of which more is left to be given back than they gave; the oldest first.
 pub async fn list_troubled_refunds(connection: &mut PgConnection) -> Result<Vec<RefundIntent>, sqlx::Error> {
     refunds!(
         "SELECT ",
         r#"FROM refund_intent
-           WHERE status = 'FAILED' AND failure_code IS DISTINCT FROM $1
-              OR status = 'PENDING' AND created_at < now() - interval '15 minutes'
+           CROSS JOIN LATERAL (
+               SELECT coalesce(sum(e.amount_cents), 0) AS cents_left,
+                      coalesce(sum(e.amount_cents) FILTER (WHERE e.kind = 'transfer_reversal'), 0) AS taken_back
+               FROM ledger_entry e
+               WHERE e.payment_session_id = refund_intent.payment_session_id
+                 AND NOT (e.kind = 'dispute'
+                          AND EXISTS (SELECT FROM dispute d
+                                      WHERE d.stripe_dispute_id = split_part(e.reference, ':', 1)
+                                        AND d.closed_at IS NULL))) remaining
+           WHERE status = 'FAILED' AND (failure_code IS DISTINCT FROM $1 OR cents_left > 0)
+              OR status = 'SUCCEEDED' AND cents_left > taken_back
+              OR status = 'PENDING'
+                 AND (created_at < now() - interval '15 minutes' OR failure_code IS NOT NULL
+                      OR EXISTS (SELECT FROM dispute d JOIN payment_session s ON s.stripe_charge_id = d.stripe_charge_id
+                                 WHERE s.id = refund_intent.payment_session_id AND d.closed_at IS NULL
+                                   AND d.status NOT LIKE 'warning%'))
            ORDER BY created_at"#,
         NOTHING_LEFT
     )
