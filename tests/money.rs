@@ -106,6 +106,12 @@ pub async fn a_job_waits(app: &TestApp, why: &str) {
     .await;
 }
 
+/// From now on Stripe's events are told to nobody, and its list of them is not read either.
+pub async fn events_are_lost(app: &TestApp) {
+    app.stripe.webhooks_enabled(false);
+    execute(app, "UPDATE stripe_event_poll SET read_until = now() + interval '1 hour'").await;
+}
+
 /// What Stripe told to nobody is read from its list of events, and processed.
 pub async fn events_are_read(app: &TestApp) {
     // A reading that the server itself has begun ends first, and may have missed the newest.

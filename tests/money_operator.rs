@@ -25,8 +25,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::money::{
-    advance, books_agree, create_payment, execute, jobs_are_done, open_session, outcome_of, send_webhook,
-    status_becomes, value,
+    advance, books_agree, create_payment, events_are_lost, execute, jobs_are_done, open_session, outcome_of,
+    send_webhook, status_becomes, value,
 };
 
 fn decision(session: &str) -> Decision<'_> {
@@ -375,7 +375,7 @@ async fn stripes_later_word_on_a_dispute_replaces_its_earlier_one() {
         app.stripe.set_dispute_status(&dispute, "lost").unwrap();
         stands("lost stripe", "DISPUTED", "-30000").await;
 
-        app.stripe.webhooks_enabled(false);
+        events_are_lost(app).await;
         app.stripe.set_dispute_status(&dispute, "won").unwrap();
         stands("lost stripe", "DISPUTED", "-30000").await;
         let (pool, stripe) = (&app.state.pool, &app.state.stripe);

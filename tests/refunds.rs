@@ -17,7 +17,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::money::{
-    a_job_waits, books_agree, cancel, execute, jobs_are_done, jobs_pause, keys_rest, status_becomes, value,
+    a_job_waits, books_agree, cancel, events_are_lost, execute, jobs_are_done, jobs_pause, keys_rest, status_becomes,
+    value,
 };
 
 const REFUNDS: &str = "/v1/refunds";
@@ -514,7 +515,7 @@ async fn a_refund_that_is_refused_for_a_dispute_waits_for_its_end() {
             let posting = app.published_posting(&acme, &[10_000]).await;
             app.stripe.wait_until_delivered().await;
             jobs_are_done(app).await;
-            app.stripe.webhooks_enabled(false);
+            events_are_lost(app).await;
             let dispute = app.stripe.dispute(&app.stripe.books().charges.last().unwrap().id).unwrap();
             let canceled = cancel(&acme, posting).await.expect(201);
             assert_eq!(canceled["refundStatus"], "pending", "{canceled}");
@@ -714,7 +715,7 @@ async fn a_refund_that_was_made_untold_and_failed_ends_its_attempt() {
         let posting = app.published_posting(&acme, &[10_000]).await;
         app.stripe.wait_until_delivered().await;
         jobs_are_done(app).await;
-        app.stripe.webhooks_enabled(false);
+        events_are_lost(app).await;
         app.stripe.controls().misbehave_on(Method::POST, REFUNDS, usize::MAX, Misbehaviour::LoseAnswer);
         assert_eq!(cancel(&acme, posting).await.expect(201)["refundStatus"], "pending");
         jobs_pause(app).await;
