@@ -8,6 +8,7 @@ mod cancel;
 pub mod cancel_project;
 mod disputes;
 mod edit_checkpoint;
+mod enter_refunds;
 pub mod events;
 pub mod invariants;
 pub mod keys;
@@ -27,6 +28,7 @@ pub use begin_checkout::{BeginCheckoutError, Checkout, CheckoutTerms, begin_chec
 pub use cancel::{CancelError, Cancellation, cancel, is_cancelable};
 pub use disputes::{RecordedDispute, close_dispute, record_dispute};
 pub use edit_checkpoint::{CheckpointChanges, EditCheckpointError, edit_checkpoint};
+pub use enter_refunds::{RecordedRefunds, record_refunds};
 pub use legacy::{acceptance_allowed, allow_acceptance, is_paid};
 pub use model::{
     DisputeFacts, PaymentSession, ProviderPayment, ProviderRefund, ProviderRefundState, RefundIntent, RefundReason,
@@ -35,8 +37,7 @@ pub use model::{
 pub use publish::{PublishError, publish};
 pub use record_payment::{PaymentOutcome, record_payment};
 pub use refunds::{
-    RecordedRefunds, RefundCall, RefundStep, begin_refund_call, next_refund_step, record_refund_failed,
-    record_refund_held, record_refunds, retry_refund,
+    RefundCall, RefundStep, begin_refund_call, next_refund_step, record_refund_failed, record_refund_held, retry_refund,
 };
 pub use submit::{SubmitError, submit_checkpoint};
 pub use transfers::{

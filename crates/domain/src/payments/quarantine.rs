@@ -8,6 +8,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{
     disputes::sum_lost,
+    enter_refunds::{enter_refunds, given_back},
     model::{PaymentSession, ProviderPayment, ProviderRefund, RefundReason},
     queries::{
         disputes::lock_charge,
@@ -19,7 +20,7 @@ use super::{
         },
     },
     record_payment::{PaymentOutcome, book_charge, paid_facts, record_in},
-    refunds::{begin_refund, enter_refunds, given_back},
+    refunds::begin_refund,
 };
 use crate::{
     Cents,

@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{
     disputes::{claim, sum_lost},
+    enter_refunds::{enter_refunds, given_back},
     model::{PaymentSession, ProviderPayment, ProviderRefund, RefundReason, SessionStatus},
     queries::{
         disputes::lock_charge,
@@ -15,7 +16,7 @@ use super::{
             update_quarantined, update_status,
         },
     },
-    refunds::{begin_refund, enter_refunds, given_back},
+    refunds::begin_refund,
 };
 use crate::{
     audit::{self, AuditActor, AuditRecord},
