@@ -55,7 +55,7 @@ pub async fn run(arguments: RefundsArguments) -> anyhow::Result<()> {
         RefundsAction::Explain { id } => explain(id.into()).await,
         RefundsAction::Retry { id, operator } => {
             let asked = retry_refund(&pool(&database_config()?), id.into(), &operator).await?;
-            ensure!(asked, "refund {id} has not failed, or nothing is left to give back");
+            ensure!(asked, "refund {id} has not failed, its payment goes on, or nothing is left to give back");
             print(&Ok(format!("refund {id} is due now; a running server makes it")))
         }
     }

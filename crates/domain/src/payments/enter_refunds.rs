@@ -1,6 +1,8 @@
 //! What Stripe says was refunded of a payment enters the books, each refund once, ours and made by hand alike; what that
 //! means for the payment's own refund and its posting follows in the same transaction.
 
+use std::collections::HashSet;
+
 use sqlx::{PgConnection, PgPool};
 
 use super::{
@@ -11,28 +13,26 @@ use super::{
     queries::{
         ledger::{Entry, EntryKind, insert_entry, is_booked, sum_kept, sum_left},
         projects::lock_project_of_posting,
-        refunds::{NewRefund, insert_refund, lock_refund_of_session, update_failed, update_made},
-        sessions::{find_session_of_payment_intent, list_sessions, lock_session, update_status},
+        refunds::{lock_refund_of_session, update_made},
+        sessions::{find_session_of_payment_intent, lock_session, update_status},
     },
     refunds::{audit_refund, fit},
+    refunds_by_hand::{adopt_refund_by_hand, is_given_up, owe_what_came_back, record_returned, release_payment},
 };
 use crate::{
     Cents,
     job_postings::{
-        JobPosting, JobPostingStatus,
-        queries::{has_accepted_candidate, lock_job_posting, update_canceled, update_stripe_refund},
+        JobPosting,
+        queries::{lock_job_posting, update_stripe_refund},
     },
 };
-
-/// Why a posting whose payment was refunded by hand is canceled; shown to its owner.
-const REFUNDED_BY_HAND: &str = "Paiement remboursé";
 
 /// What the books say after Stripe's refunds were entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordedRefunds {
     /// Whether our intent, if any, is settled or on its way.
     pub is_intent_made: bool,
-    /// Whether a refund of ours failed just now.
+    /// Whether a refund that had gone out, ours or by hand, is known to have failed since just now.
     pub has_failed: bool,
     /// Whether nothing of the payment is left to be refunded.
     pub is_all_refunded: bool,
@@ -63,22 +63,22 @@ pub(super) async fn enter_refunds(
     refunds: &[ProviderRefund],
 ) -> Result<RecordedRefunds, sqlx::Error> {
     let intent = lock_refund_of_session(connection, session.id).await?;
-    let mut refunds = refunds.to_vec();
-    let mut failed_now = Vec::new();
-    for refund in &mut refunds {
-        if book(connection, session, refund).await? {
-            failed_now.push(refund.id.clone());
-        }
-    }
-    let refunds = refunds.as_slice();
-    let left = sum_left(connection, session.id).await?;
-    let mut recorded = RecordedRefunds { is_intent_made: false, has_failed: false, is_all_refunded: left.0 <= 0 };
-    match intent {
-        Some(intent) => settle_intent(connection, intent, refunds, &failed_now, left, &mut recorded).await?,
+    let entered = book_all(connection, session, refunds).await?;
+    let mut recorded = RecordedRefunds {
+        is_intent_made: false,
+        has_failed: entered.came_back(),
+        is_all_refunded: entered.left.0 <= 0,
+    };
+    // One by hand that came back is as good as none.
+    match intent.filter(|intent| !intent.is_void()) {
+        Some(intent) => settle_intent(connection, posting, session, intent, &entered, &mut recorded).await?,
         // What the bank took was not given back.
-        None if given_back(refunds).0 > 0 && sum_kept(connection, session.id).await?.0 <= 0 => {
-            adopt_refund_by_hand(connection, posting, session, refunds).await?;
+        None if given_back(&entered.refunds).0 > 0 && sum_kept(connection, session.id).await?.0 <= 0 => {
+            adopt_refund_by_hand(connection, posting, session, &entered.refunds).await?;
             recorded.is_intent_made = true;
+        }
+        None if entered.has_money_again() && is_given_up(connection, posting, session).await? => {
+            owe_what_came_back(connection, session, entered.left).await?;
         }
         None => {
             settle_status(connection, session).await?;
@@ -92,13 +92,78 @@ pub(super) fn given_back(refunds: &[ProviderRefund]) -> Cents {
     refunds.iter().filter(|refund| refund.state != ProviderRefundState::Failed).map(|refund| refund.amount).sum()
 }
 
+/// Refunds as they stand in the books.
+struct Entered {
+    refunds: Vec<ProviderRefund>,
+    /// The ids of those that are heard of for the first time.
+    new: HashSet<String>,
+    /// The ids of those whose failure is news.
+    failed: HashSet<String>,
+    /// What is left of the payment.
+    left: Cents,
+}
+
+impl Entered {
+    /// Whether one that was believed to have gone out has failed since.
+    fn came_back(&self) -> bool {
+        self.failed.difference(&self.new).next().is_some()
+    }
+
+    fn has_money_again(&self) -> bool {
+        self.came_back() && self.left.0 > 0
+    }
+
+    /// The refund that was made of the intent and has not failed. One that names it and was known before is of an earlier
+    /// attempt: it would have been entered as this one's.
+    fn made_of(&self, intent: &RefundIntent) -> Option<&ProviderRefund> {
+        self.refunds.iter().filter(|refund| refund.state != ProviderRefundState::Failed).find(|refund| {
+            is_named_by(intent, refund) || refund.intent == Some(intent.id) && self.new.contains(&refund.id)
+        })
+    }
+
+    /// Whether what was made of the intent has failed; not an earlier one of its refunds, which every look still shows. One
+    /// whose making nobody was told of ends this attempt when its failure is heard of: no other key goes out before that.
+    fn has_failed(&self, intent: &RefundIntent) -> bool {
+        let is_untold = |refund: &ProviderRefund| {
+            intent.stripe_refund_id.is_none() && refund.intent == Some(intent.id) && self.new.contains(&refund.id)
+        };
+        self.refunds.iter().any(|refund| {
+            refund.state == ProviderRefundState::Failed && (is_named_by(intent, refund) || is_untold(refund))
+        })
+    }
+
+    /// The newest, whoever made it, when nothing is left to be asked for.
+    fn made_by_hand(&self) -> Option<&ProviderRefund> {
+        self.refunds.iter().find(|refund| self.left.0 <= 0 && refund.state != ProviderRefundState::Failed)
+    }
+}
+
+fn is_named_by(intent: &RefundIntent, refund: &ProviderRefund) -> bool {
+    intent.stripe_refund_id.as_deref() == Some(refund.id.as_str())
+}
+
+async fn book_all(
+    connection: &mut PgConnection,
+    session: &PaymentSession,
+    refunds: &[ProviderRefund],
+) -> Result<Entered, sqlx::Error> {
+    let mut entered = Entered { refunds: Vec::new(), new: HashSet::new(), failed: HashSet::new(), left: Cents(0) };
+    for refund in refunds {
+        book(connection, session, refund, &mut entered).await?;
+    }
+    entered.left = sum_left(connection, session.id).await?;
+    Ok(entered)
+}
+
 /// Each refund takes its amount once; one that failed gives it back once. A failure that is booked is the last word on its
-/// refund: what was asked of Stripe before may be entered after it. Whether the failure is news.
+/// refund: what was asked of Stripe before may be entered after it.
 async fn book(
     connection: &mut PgConnection,
     session: &PaymentSession,
-    refund: &mut ProviderRefund,
-) -> Result<bool, sqlx::Error> {
+    refund: &ProviderRefund,
+    entered: &mut Entered,
+) -> Result<(), sqlx::Error> {
+    let mut refund = refund.clone();
     let entry = Entry {
         kind: EntryKind::Refund,
         reference: &refund.id,
@@ -107,56 +172,51 @@ async fn book(
         checkpoint_id: None,
         amount: Cents(-refund.amount.0),
     };
-    insert_entry(connection, &entry).await?;
+    if insert_entry(connection, &entry).await? {
+        entered.new.insert(refund.id.clone());
+    }
     let reference = format!("{}:failed", refund.id);
     if refund.state == ProviderRefundState::Failed {
-        return insert_entry(connection, &Entry { reference: &reference, amount: refund.amount, ..entry }).await;
-    }
-    if is_booked(connection, EntryKind::Refund, &reference).await? {
+        let failure = Entry { reference: &reference, amount: refund.amount, ..entry };
+        if insert_entry(connection, &failure).await? {
+            entered.failed.insert(refund.id.clone());
+        }
+    } else if is_booked(connection, EntryKind::Refund, &reference).await? {
         refund.state = ProviderRefundState::Failed;
     }
-    Ok(false)
+    entered.refunds.push(refund);
+    Ok(())
 }
 
-/// Our own refund is among them, or others made it unnecessary, or leave less to be asked for.
+/// Our own refund is among them, or others made it unnecessary, or leave less to be asked for; or it, or one by hand that
+/// it counted on, came back.
 async fn settle_intent(
     connection: &mut PgConnection,
+    posting: Option<&JobPosting>,
+    session: &PaymentSession,
     intent: RefundIntent,
-    refunds: &[ProviderRefund],
-    failed_now: &[String],
-    left: Cents,
+    entered: &Entered,
     recorded: &mut RecordedRefunds,
 ) -> Result<(), sqlx::Error> {
-    let is_ours = |refund: &&ProviderRefund| {
-        refund.intent == Some(intent.id) || intent.stripe_refund_id.as_deref() == Some(refund.id.as_str())
-    };
-    // The newest first: an earlier one may have failed and been repeated by an operator.
-    let ours = refunds.iter().find(|refund| is_ours(refund) && refund.state != ProviderRefundState::Failed);
-    // Not an earlier one of ours, which every look still shows. One whose making nobody was told of ends this attempt when
-    // its failure is heard of: no other key goes out before that.
-    let is_untold = |refund: &ProviderRefund| {
-        intent.stripe_refund_id.is_none() && refund.intent == Some(intent.id) && failed_now.contains(&refund.id)
-    };
-    let failed = refunds
-        .iter()
-        .find(|refund| intent.stripe_refund_id.as_deref() == Some(refund.id.as_str()) || is_untold(refund));
-    let by_hand = || refunds.iter().find(|refund| left.0 <= 0 && refund.state != ProviderRefundState::Failed);
-    if let Some(refund) = ours {
+    let ours = entered.made_of(&intent);
+    let made = ours.or_else(|| entered.made_by_hand());
+    if let Some(refund) = made {
         recorded.is_intent_made = true;
-        return record_made(connection, &intent, refund, refund.amount).await;
+        let is_one = ours.is_some_and(|refund| refund.intent == Some(intent.id));
+        let amount = if is_one { refund.amount } else { given_back(&entered.refunds) };
+        record_made(connection, &intent, refund, amount).await?;
     }
-    if let Some(refund) = by_hand() {
-        recorded.is_intent_made = true;
-        return record_made(connection, &intent, refund, given_back(refunds)).await;
+    let was_made = made.is_some() || intent.status.is_made();
+    let is_dashboard = intent.reason == RefundReason::Dashboard;
+    let has_failed = made.is_none() && !is_dashboard && entered.has_failed(&intent);
+    if was_made && entered.has_money_again() || has_failed && intent.status != RefundStatus::Failed {
+        (recorded.is_intent_made, recorded.has_failed) = (false, true);
+        if is_dashboard && !is_given_up(connection, posting, session).await? {
+            return release_payment(connection, session, &intent).await;
+        }
+        return record_returned(connection, &intent).await;
     }
-    if let Some(refund) = failed
-        && intent.status != RefundStatus::Failed
-    {
-        recorded.has_failed = true;
-        update_failed(connection, intent.id, "refund_failed").await?;
-        update_status(connection, intent.payment_session_id, SessionStatus::RefundPending).await?;
-        audit_refund(connection, &intent, "refund_failed", &refund.id).await?;
-    } else if intent.status == RefundStatus::Pending {
+    if made.is_none() && intent.status == RefundStatus::Pending {
         fit(connection, intent).await?;
     }
     Ok(())
@@ -195,43 +255,6 @@ async fn update_stripe_refund_of_canceled(
 ) -> Result<(), sqlx::Error> {
     if intent.reason != RefundReason::DoublePayment {
         update_stripe_refund(connection, intent.job_posting_id, refund).await?;
-    }
-    Ok(())
-}
-
-/// Everything was given back by hand: the posting ends unless somebody works on it, and nothing is paid out of it.
-async fn adopt_refund_by_hand(
-    connection: &mut PgConnection,
-    posting: Option<&JobPosting>,
-    session: &PaymentSession,
-    refunds: &[ProviderRefund],
-) -> Result<(), sqlx::Error> {
-    let Some(payment_intent) = session.stripe_payment_intent_id.as_deref() else { return Ok(()) };
-    let made: Vec<&ProviderRefund> =
-        refunds.iter().filter(|refund| refund.state != ProviderRefundState::Failed).collect();
-    let Some(newest) = made.first() else { return Ok(()) };
-    let amount = given_back(refunds);
-    let new = NewRefund {
-        payment_session_id: session.id,
-        job_posting_id: session.job_posting_id,
-        stripe_payment_intent_id: payment_intent,
-        amount,
-        reason: RefundReason::Dashboard,
-    };
-    if let Some(intent) = insert_refund(connection, &new).await? {
-        update_made(connection, intent.id, RefundStatus::Succeeded, &newest.id, amount).await?;
-        audit_refund(connection, &intent, "refund_by_hand", &newest.id).await?;
-    }
-    update_status(connection, session.id, SessionStatus::Refunded).await?;
-    let Some(posting) = posting else { return Ok(()) };
-    let others = list_sessions(connection, posting.id).await?;
-    let is_paid_otherwise = others.iter().any(|other| other.id != session.id && other.status.holds_money());
-    let is_open = matches!(posting.status, JobPostingStatus::Published | JobPostingStatus::Paid) && !is_paid_otherwise;
-    if is_open && !has_accepted_candidate(connection, posting.id).await? {
-        update_canceled(connection, posting.id, Some(REFUNDED_BY_HAND)).await?;
-        update_stripe_refund(connection, posting.id, &newest.id).await?;
-    } else if is_open {
-        tracing::error!(posting = %posting.id, "a payment whose project has begun was refunded by hand");
     }
     Ok(())
 }

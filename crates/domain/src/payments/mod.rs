@@ -19,6 +19,7 @@ pub mod quarantine;
 pub mod queries;
 mod record_payment;
 mod refunds;
+mod refunds_by_hand;
 pub mod sessions;
 mod submit;
 mod transfers;

@@ -142,6 +142,16 @@ pub enum RefundStatus {
     Failed,
 }
 
+impl RefundStatus {
+    /// Whether Stripe has made it, confirmed or not.
+    pub fn is_made(self) -> bool {
+        matches!(self, Self::Succeeded | Self::PendingAtStripe)
+    }
+}
+
+/// `failure_code` of a refund by hand that failed, and whose payment went on: as good as none.
+pub const CAME_BACK: &str = "came_back";
+
 /// Why money goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -187,6 +197,11 @@ pub struct RefundIntent {
 }
 
 impl RefundIntent {
+    /// Whether it stands for a refund by hand that came to nothing, and asks for none.
+    pub fn is_void(&self) -> bool {
+        self.status == RefundStatus::Failed && self.failure_code.as_deref() == Some(CAME_BACK)
+    }
+
     pub fn idempotency_key(&self) -> String {
         numbered_key(&format!("refund:{}", self.stripe_payment_intent_id), self.key_number)
     }

@@ -131,7 +131,10 @@ async fn lock_pending(connection: &mut PgConnection, id: RefundIntentId) -> Resu
 }
 
 /// What a pending refund asks for is what is left. `None` when that is nothing: then it has failed.
-pub(super) async fn fit(connection: &mut PgConnection, intent: RefundIntent) -> Result<Option<RefundIntent>, sqlx::Error> {
+pub(super) async fn fit(
+    connection: &mut PgConnection,
+    intent: RefundIntent,
+) -> Result<Option<RefundIntent>, sqlx::Error> {
     let left = sum_left(connection, intent.payment_session_id).await?;
     if left.0 <= 0 {
         update_failed(connection, intent.id, NOTHING_LEFT).await?;
@@ -194,15 +197,15 @@ pub async fn record_refund_held(pool: &PgPool, id: RefundIntentId, code: &str) -
 }
 
 /// An operator's word: a failed refund is asked for again, as far as anything is left.
-/// `false` when it has not failed, or nothing is left.
+/// `false` when it has not failed, its payment goes on, or nothing is left.
 pub async fn retry_refund(pool: &PgPool, id: RefundIntentId, operator: &str) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let Some(found) = find_refund(&mut transaction, id).await? else { return Ok(false) };
     lock_job_posting(&mut transaction, found.job_posting_id).await?;
     lock_session(&mut transaction, found.payment_session_id).await?;
-    lock_refund(&mut transaction, id).await?;
+    let is_owed = lock_refund(&mut transaction, id).await?.is_some_and(|intent| !intent.is_void());
     let left = sum_left(&mut transaction, found.payment_session_id).await?;
-    if left.0 <= 0 || !update_pending_again(&mut transaction, id).await? {
+    if !is_owed || left.0 <= 0 || !update_pending_again(&mut transaction, id).await? {
         return Ok(false);
     }
     update_amount(&mut transaction, id, left).await?;

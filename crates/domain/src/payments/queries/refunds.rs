@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::{
-    super::model::{RefundIntent, RefundReason, RefundStatus},
+    super::model::{CAME_BACK, RefundIntent, RefundReason, RefundStatus},
     keys::key_statements,
 };
 use crate::{
@@ -37,20 +37,31 @@ pub struct NewRefund<'a> {
     pub reason: RefundReason,
 }
 
-/// The payment's one refund; `None` when it has one already.
+/// The payment's one refund, under a new key where it takes the place of one by hand that came back; `None` when the
+/// payment has one already.
 pub async fn insert_refund(
     connection: &mut PgConnection,
     refund: &NewRefund<'_>,
 ) -> Result<Option<RefundIntent>, sqlx::Error> {
     refunds!(
         r#"INSERT INTO refund_intent (payment_session_id, job_posting_id, stripe_payment_intent_id, amount_cents, reason)
-           VALUES ($1, $2, $3, $4, $5) ON CONFLICT (stripe_payment_intent_id) DO NOTHING RETURNING "#,
+           VALUES ($1, $2, $3, $4, $5)
+           ON CONFLICT (stripe_payment_intent_id) DO UPDATE
+           SET status = 'PENDING', amount_cents = excluded.amount_cents, reason = excluded.reason,
+               key_number = refund_intent.key_number + CASE WHEN refund_intent.key_sent_again THEN 0 ELSE 1 END,
+               key_used_at = CASE WHEN refund_intent.key_sent_again THEN refund_intent.key_used_at END,
+               key_sent_at = CASE WHEN refund_intent.key_sent_again THEN refund_intent.key_sent_at END,
+               key_spent = refund_intent.key_sent_again,
+               failure_code = NULL, stripe_refund_id = NULL, created_at = now(), updated_at = now()
+           WHERE refund_intent.status = 'FAILED' AND refund_intent.failure_code = $6
+           RETURNING "#,
         "",
         refund.payment_session_id.0,
         refund.job_posting_id.0,
         refund.stripe_payment_intent_id,
         refund.amount.0,
-        refund.reason as RefundReason
+        refund.reason as RefundReason,
+        CAME_BACK
     )
     .fetch_optional(connection)
     .await
@@ -158,6 +169,20 @@ pub async fn update_made(
     Ok(())
 }
 
+/// What had been made came back; `code` says what that means. Which one it was is in the audit trail: one that still
+/// stands would be taken for the one that is to follow.
+pub async fn update_returned(connection: &mut PgConnection, id: RefundIntentId, code: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE refund_intent SET status = 'FAILED', failure_code = $2, stripe_refund_id = NULL, updated_at = now()
+           WHERE id = $1"#,
+        id.0,
+        code,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// An operator's word: a failed refund is tried again under a new key: at once if the old one was sent once and refused,
 /// and after its rest if an earlier sending of it was never answered.
 pub async fn update_pending_again(connection: &mut PgConnection, id: RefundIntentId) -> Result<bool, sqlx::Error> {
@@ -226,7 +251,7 @@ pub async fn list_troubled_refunds(connection: &mut PgConnection) -> Result<Vec<
                           AND EXISTS (SELECT FROM dispute d
                                       WHERE d.stripe_dispute_id = split_part(e.reference, ':', 1)
                                         AND d.closed_at IS NULL))) remaining
-           WHERE status = 'FAILED' AND (failure_code IS DISTINCT FROM $1 OR cents_left > 0)
+           WHERE status = 'FAILED' AND failure_code IS DISTINCT FROM $2 AND (failure_code IS DISTINCT FROM $1 OR cents_left > 0)
               OR status = 'SUCCEEDED' AND cents_left > taken_back
               OR status = 'PENDING'
                  AND (created_at < now() - interval '15 minutes' OR failure_code IS NOT NULL
@@ -234,7 +259,8 @@ pub async fn list_troubled_refunds(connection: &mut PgConnection) -> Result<Vec<
                                  WHERE s.id = refund_intent.payment_session_id AND d.closed_at IS NULL
                                    AND d.status NOT LIKE 'warning%'))
            ORDER BY created_at"#,
-        NOTHING_LEFT
+        NOTHING_LEFT,
+        CAME_BACK
     )
     .fetch_all(connection)
     .await
