@@ -257,6 +257,32 @@ async fn a_project_with_a_pending_transfer_is_not_canceled() {
     .await;
 }
 
+/// Stripe refused a transfer a moment ago, and may not have answered an earlier request for it: its money is not given back
+/// before that can no longer be carried out.
+#[tokio::test]
+async fn a_project_is_not_canceled_while_a_failed_transfer_may_be_under_way() {
+    TestApp::run(async |app| {
+        let running = running(app, &[10_000, 20_000]).await;
+        let body = json!({ "error": { "type": "invalid_request_error", "code": "account_invalid", "message": "no" } });
+        let refused = Misbehaviour::Answer {
+            status: http::StatusCode::BAD_REQUEST,
+            content_type: "application/json",
+            body: body.to_string(),
+        };
+        app.stripe.controls().misbehave_on(Method::POST, "/v1/transfers", 1, refused);
+        advance(&running.acme, running.checkpoints[0]).await.expect(400);
+        let early = cancel_project(&app.state.pool, running.project, "ops", "x").await;
+        let early = early.expect_err("the key went out just now").to_string();
+        assert!(early.contains("may still be carried out"), "{early}");
+        execute(app, "UPDATE transfer_intent SET key_sent_at = key_sent_at - interval '3 minutes'").await;
+        let canceled = cancel_project(&app.state.pool, running.project, "ops", "x").await.unwrap();
+        assert_eq!(canceled.refund_cents.0, 30_000);
+        jobs_are_done(app).await;
+        books_agree(app).await;
+    })
+    .await;
+}
+
 /// Approving and canceling at once: either the transfer is made and the rest goes back, or everything goes back.
 #[tokio::test]
 async fn a_cancellation_and_an_approval_at_once_agree() {

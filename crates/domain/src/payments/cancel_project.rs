@@ -1,6 +1,8 @@
 //! An operator ends a project that will not be finished: what was charged and not paid out goes back to the company, and
 //! what was not done is not done any more. What was paid out stays with the freelance.
 
+use std::time::Duration;
+
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
@@ -8,6 +10,7 @@ use super::{
     model::{RefundReason, SessionStatus, TransferStatus},
     queries::{
         disputes::has_open_dispute,
+        keys::find_now,
         ledger::sum_left,
         projects::{find_posting_of_project, lock_project_of_posting, update_project_canceled},
         sessions::{list_sessions, lock_session},
@@ -42,6 +45,8 @@ pub enum CancelProjectError {
     Over,
     #[error("a transfer is on its way: wait until it is settled")]
     TransferPending,
+    #[error("a transfer that failed may still be carried out: ask again in {} seconds", .0.as_secs())]
+    TransferResting(Duration),
     #[error("the payment is disputed: the bank decides where the money goes")]
     Disputed,
     #[error("the payment has a refund already")]
@@ -66,10 +71,7 @@ pub async fn cancel_project(
     }
     let checkpoints = cancel_open_checkpoints(&mut transaction, posting).await?;
     // The checkpoints' locks came first, as everywhere; a pending transfer ends all of this again.
-    let transfers = list_transfers(&mut transaction, posting).await?;
-    if transfers.iter().any(|transfer| transfer.status == TransferStatus::Pending) {
-        return Err(CancelProjectError::TransferPending);
-    }
+    check_transfers(&mut transaction, posting).await?;
     let refund = decide_refund(&mut transaction, posting).await?;
     update_project_canceled(&mut transaction, id).await?;
     let (refund, refund_cents) = refund.map_or((None, Cents(0)), |(intent, amount)| (Some(intent), amount));
@@ -87,6 +89,24 @@ pub async fn cancel_project(
     audit::record(&mut transaction, &record).await?;
     transaction.commit().await?;
     Ok(ProjectCancellation { job_posting_id: posting, checkpoints, refund, refund_cents })
+}
+
+/// What may still leave Stripe is not free: a transfer that waits, and one that was refused a moment ago, of which an
+/// earlier request may have gone unanswered.
+async fn check_transfers(connection: &mut PgConnection, posting: JobPostingId) -> Result<(), CancelProjectError> {
+    let now = find_now(connection).await?;
+    for transfer in list_transfers(connection, posting).await? {
+        match transfer.status {
+            TransferStatus::Pending => return Err(CancelProjectError::TransferPending),
+            TransferStatus::Failed => {
+                if let Some(rest) = transfer.key_use().rest(now) {
+                    return Err(CancelProjectError::TransferResting(rest));
+                }
+            }
+            TransferStatus::Succeeded | TransferStatus::Reversed => {}
+        }
+    }
+    Ok(())
 }
 
 /// What was charged and neither paid out, given back nor lost, as booked: no transfer is on its way.
