@@ -43,6 +43,7 @@ mod pool;
 mod projects;
 mod readme;
 mod refunds;
+mod refunds_by_hand;
 mod robustness;
 mod schema;
 mod search;

@@ -308,6 +308,7 @@ async fn fault_case_124_differences_are_reported_and_nothing_is_moved() {
         execute(app, "UPDATE payment_session SET updated_at = now() - interval '61 seconds'").await;
         app.state.jobs.sweep().await.unwrap();
         status_becomes(app, posting, "PUBLISHED").await;
+        jobs_are_done(app).await;
         let payment = app.stripe.books().payment_intents[0].id.clone();
         app.stripe.refund_from_dashboard(&payment, Some(1_000)).unwrap();
         execute(app, "UPDATE payment_session SET amount_subtotal_cents = 9999").await;

@@ -29,6 +29,10 @@ pub enum Job {
     SendRefund {
         refund_intent_id: RefundIntentId,
     },
+    /// Look at what was refunded of a payment while it was being recorded: whoever told of it then told nobody.
+    EnterRefunds {
+        payment_intent: String,
+    },
     ProcessStripeEvent {
         event_id: String,
     },
@@ -47,6 +51,7 @@ impl Job {
             Self::ReconcileCheckout { .. } => "reconcile_checkout",
             Self::SendTransfer { .. } => "send_transfer",
             Self::SendRefund { .. } => "send_refund",
+            Self::EnterRefunds { .. } => "enter_refunds",
             Self::ProcessStripeEvent { .. } => "process_stripe_event",
             Self::DeleteObject { .. } => "delete_object",
         }
@@ -60,6 +65,7 @@ impl Job {
             | Self::ReconcileCheckout { payment_session_id } => payment_session_id.to_string(),
             Self::SendTransfer { transfer_intent_id } => transfer_intent_id.to_string(),
             Self::SendRefund { refund_intent_id } => refund_intent_id.to_string(),
+            Self::EnterRefunds { payment_intent } => payment_intent.clone(),
             Self::ProcessStripeEvent { event_id } => event_id.clone(),
             Self::DeleteObject { key } => key.clone(),
         };

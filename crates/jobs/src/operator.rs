@@ -120,6 +120,7 @@ fn summary(job: &JobLine) -> String {
         "reconcile_checkout" => "asks Stripe about a payment page that no webhook has spoken of",
         "send_transfer" => "pays a freelance for an approved checkpoint",
         "send_refund" => "gives a payment back",
+        "enter_refunds" => "enters what was given back of a payment while it was recorded",
         "process_stripe_event" => "applies what Stripe told",
         "delete_object" => "removes an avatar that nobody shows",
         _ => "is of a kind this version does not know",

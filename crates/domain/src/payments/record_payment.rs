@@ -92,6 +92,12 @@ pub(super) async fn record_in(
         update_adopted(connection, session.id, &payment.session_id).await?;
     }
     let outcome = apply(connection, posting.as_ref(), &session, payment, refunds).await?;
+    if outcome == PaymentOutcome::Published
+        && let Some(payment_intent) = payment.payment_intent.clone()
+    {
+        // A refund that was made since `refunds` were listed has been told of before anybody could know its payment.
+        enqueue(connection, &Job::EnterRefunds { payment_intent }).await?;
+    }
     audit(connection, &session, &outcome).await?;
     Ok(outcome)
 }

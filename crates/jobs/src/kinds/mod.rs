@@ -2,6 +2,7 @@
 
 mod create_checkout;
 mod delete_object;
+mod enter_refunds;
 mod expire_checkout;
 mod process_stripe_event;
 mod reconcile_checkout;
@@ -21,6 +22,10 @@ impl Jobs {
             Job::ReconcileCheckout { payment_session_id } => reconcile_checkout::run(context, payment_session_id).await,
             Job::SendTransfer { transfer_intent_id } => send_transfer::run(context, transfer_intent_id).await,
             Job::SendRefund { refund_intent_id } => send_refund::run(context, refund_intent_id).await,
+            Job::EnterRefunds { payment_intent } => {
+                enter_refunds::run(context, &payment_intent).await?;
+                Ok(())
+            }
             Job::ProcessStripeEvent { event_id } => {
                 process_stripe_event::run(context, &event_id).await?;
                 // Its processing may have decided further jobs.

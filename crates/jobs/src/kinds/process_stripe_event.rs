@@ -14,7 +14,7 @@ use freehunt_domain::{
             sessions::{find_session_of_charge, find_session_of_payment_intent},
             transfers::{find_transfer, find_transfer_of_stripe},
         },
-        record_dispute, record_refunds,
+        record_dispute,
         sessions::record_checkout_expired,
     },
 };
@@ -24,7 +24,7 @@ use serde_json::Value;
 use super::send_transfer;
 use crate::{
     JobContext, Setback,
-    provider::{INTENT_KEY, account_state, dispute_of, is_ours, named, record_session, refunds_of},
+    provider::{INTENT_KEY, account_state, dispute_of, is_ours, named, record_session},
 };
 
 pub async fn run(context: &JobContext, id: &str) -> Result<(), Setback> {
@@ -133,16 +133,7 @@ async fn refund_changed(context: &JobContext, object: &Value) -> Result<String, 
 
 async fn enter_refunds(context: &JobContext, payment_intent: Option<&str>) -> Result<String, Setback> {
     let Some(payment_intent) = payment_intent else { return Ok("ignored: unknown payment".to_owned()) };
-    let refunds = refunds_of(&context.stripe, payment_intent).await?;
-    Ok(match record_refunds(&context.pool, payment_intent, &refunds).await? {
-        None => "ignored: unknown payment",
-        Some(recorded) if recorded.has_failed => {
-            tracing::error!(payment_intent, "a refund failed after it was made");
-            "the refund failed"
-        }
-        Some(_) => "refunds recorded",
-    }
-    .to_owned())
+    Ok(super::enter_refunds::run(context, payment_intent).await?.to_owned())
 }
 
 /// Events may overtake each other, and a dispute that was closed may be opened or turned: the dispute itself says how it
