@@ -29,7 +29,7 @@ pub enum Job {
     SendRefund {
         refund_intent_id: RefundIntentId,
     },
-    /// Look at what was refunded of a payment while it was being recorded: whoever told of it then told nobody.
+    /// Look at what was refunded of a payment, or came back, while it was being recorded: what told of it then told nobody.
     EnterRefunds {
         payment_intent: String,
     },

@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use freehunt_domain::payments::{
     DisputeFacts, PaymentSession, TransferIntent, TransferStatus,
+    dismissed::is_still_gone,
     invariants::{InvariantViolation, check_invariants},
     queries::{
+        dismissed::list_dismissed,
         disputes::find_dispute,
         keys::find_now,
         ledger::sum_refunded,
@@ -17,7 +19,7 @@ use freehunt_stripe::{CheckoutSession, PAYMENT_TYPE, PaymentStatus, Stripe, Stri
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use crate::provider::{CLOCK_DIFFERENCE, INTENT_KEY, dispute_of};
+use crate::provider::{CLOCK_DIFFERENCE, INTENT_KEY, dispute_of, refund_of};
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,14 +66,33 @@ pub enum ReconcileError {
 /// since the oldest record with what is recorded.
 pub async fn reconcile(stripe: &Stripe, connection: &mut PgConnection) -> Result<Report, ReconcileError> {
     let mut report = Report { violations: check_invariants(connection).await?, ..Report::default() };
+    let dismissed = compare_dismissed(&mut report, stripe, connection).await?;
     let recorded = list_sessions_at_stripe(connection).await?;
     let Some(since) = recorded.iter().map(|session| session.created_at.timestamp() - CLOCK_DIFFERENCE).min() else {
         return Ok(report);
     };
-    compare_sessions(&mut report, stripe, connection, &recorded, since).await?;
+    compare_sessions(&mut report, stripe, connection, &recorded, &dismissed, since).await?;
     compare_transfers(&mut report, stripe, connection, since).await?;
     compare_disputes(&mut report, stripe, connection, &recorded, since).await?;
     Ok(report)
+}
+
+/// What an operator put away stays gone. The sessions' ids at Stripe.
+async fn compare_dismissed(
+    report: &mut Report,
+    stripe: &Stripe,
+    connection: &mut PgConnection,
+) -> Result<HashSet<String>, ReconcileError> {
+    let mut sessions = HashSet::new();
+    for payment in list_dismissed(connection).await? {
+        let made = stripe.list_refunds(&payment.stripe_payment_intent_id).await?;
+        let made: Vec<_> = made.iter().map(refund_of).collect();
+        if !is_still_gone(connection, &payment, &made).await? {
+            report.differ("payment put away", &payment.stripe_session_id, "gone", "there again");
+        }
+        sessions.insert(payment.stripe_session_id);
+    }
+    Ok(sessions)
 }
 
 /// Disputes about our charges, and how they stand; an operator's word that Stripe contradicts is a difference.
@@ -109,6 +130,7 @@ async fn compare_sessions(
     stripe: &Stripe,
     connection: &mut PgConnection,
     recorded: &[PaymentSession],
+    dismissed: &HashSet<String>,
     since: i64,
 ) -> Result<(), ReconcileError> {
     let listed = stripe.list_checkout_sessions_since(since).await?;
@@ -133,7 +155,7 @@ async fn compare_sessions(
         compare_money(report, stripe, connection, session).await?;
     }
     let is_ours = |session: &&CheckoutSession| session.metadata.get("type").is_some_and(|kind| kind == PAYMENT_TYPE);
-    for unknown in at_stripe.values().filter(is_ours) {
+    for unknown in at_stripe.values().filter(is_ours).filter(|session| !dismissed.contains(&session.id)) {
         if unknown.payment_status == PaymentStatus::Paid {
             let total = unknown.amount_total.unwrap_or_default();
             report.differ("unrecorded payment", &unknown.id, "none", total);
@@ -191,9 +213,12 @@ fn compare_transfer(report: &mut Report, intent: &TransferIntent, at_stripe: Opt
 
 fn compare_session(report: &mut Report, id: &str, session: &PaymentSession, known: CheckoutSession) {
     let is_paid = known.payment_status == PaymentStatus::Paid;
-    // What an operator put away was decided elsewhere.
-    let is_dismissed = session.failure_code.as_deref() == Some(DISMISSED);
-    if is_paid != session.status.was_paid() && !is_dismissed {
+    // What an operator put away was decided elsewhere; also that it was not what had been asked for.
+    if session.failure_code.as_deref() == Some(DISMISSED) && session.quarantine.is_none() && !session.status.was_paid()
+    {
+        return;
+    }
+    if is_paid != session.status.was_paid() {
         report.differ("payment", id, format!("{:?}", session.status), known.payment_status);
     }
     if known.amount_subtotal != Some(session.amount_subtotal.0) {

@@ -6,6 +6,7 @@ mod approve;
 mod begin_checkout;
 mod cancel;
 pub mod cancel_project;
+pub mod dismissed;
 mod disputes;
 mod edit_checkpoint;
 mod enter_refunds;

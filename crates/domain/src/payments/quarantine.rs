@@ -7,12 +7,13 @@ use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
-    disputes::sum_lost,
-    enter_refunds::{enter_refunds, given_back},
+    dismissed::{Whereabouts, whereabouts},
+    enter_refunds::enter_refunds,
     model::{PaymentSession, ProviderPayment, ProviderRefund, RefundReason},
     queries::{
+        dismissed::{DismissedPayment, insert_dismissed},
         disputes::lock_charge,
-        events::update_outcome_of_session,
+        events::{PUT_AWAY, update_outcome_of_session},
         ledger::sum_left,
         sessions::{
             AdoptedSession, find_session, find_session_of_stripe, insert_adopted_session, lock_session,
@@ -28,6 +29,7 @@ use crate::{
     checkpoints::{CheckpointStatus, queries::list_checkpoints},
     ids::{JobPostingId, RefundIntentId},
     job_postings::queries::lock_job_posting,
+    jobs::{Job, enqueue},
 };
 
 pub use super::queries::sessions::{QuarantinedPayment, list_quarantined};
@@ -52,6 +54,8 @@ pub enum QuarantineError {
     NotPaid,
     #[error("it was paid: adopt it, or give it back")]
     IsPaid,
+    #[error("its refund may still fail: put it away once the bank has confirmed it")]
+    RefundPending,
     #[error("the payment is recorded; it is not set aside")]
     NotSetAside,
     #[error("it is not the payment of this posting ({0}); give it back instead")]
@@ -90,7 +94,9 @@ pub async fn adopt(pool: &PgPool, set_aside: &SetAside<'_>) -> Result<PaymentOut
         // Decided otherwise, with everything above undone.
         PaymentOutcome::Quarantined(reason) => return Err(QuarantineError::Contradiction(reason)),
         PaymentOutcome::NotPaid => return Err(QuarantineError::NotPaid),
-        PaymentOutcome::Unknown | PaymentOutcome::AlreadyRecorded => return Err(QuarantineError::NotSetAside),
+        PaymentOutcome::Unknown | PaymentOutcome::AlreadyRecorded | PaymentOutcome::PutAway => {
+            return Err(QuarantineError::NotSetAside);
+        }
         PaymentOutcome::Published | PaymentOutcome::Refunding(_) | PaymentOutcome::GivenBack => {}
     }
     transaction.commit().await?;
@@ -124,12 +130,11 @@ pub async fn give_back(pool: &PgPool, set_aside: &SetAside<'_>) -> Result<Refund
     Ok(intent.id)
 }
 
-/// Nothing was paid, or nothing of it is left: it is not shown any more, and the posting can be paid anew.
+/// Nothing was paid, or nothing of it is left: it is not shown any more, and the posting can be paid anew. What Stripe
+/// tells of it later is recognised by the ids that are kept.
 pub async fn dismiss(pool: &PgPool, set_aside: &SetAside<'_>) -> Result<(), QuarantineError> {
     let mut transaction = pool.begin().await?;
-    if !is_gone(&mut transaction, set_aside).await? {
-        return Err(QuarantineError::IsPaid);
-    }
+    let paid = check_gone(&mut transaction, set_aside).await?;
     let recorded = find_session_of_stripe(&mut transaction, &set_aside.payment.session_id).await?;
     let posting = match &recorded {
         Some(session) => {
@@ -142,22 +147,40 @@ pub async fn dismiss(pool: &PgPool, set_aside: &SetAside<'_>) -> Result<(), Quar
         }
         None => named_posting(set_aside.payment),
     };
-    conclude(&mut transaction, set_aside, posting, "dismiss_payment", "put away by an operator").await?;
+    if let Some(paid) = &paid {
+        insert_dismissed(&mut transaction, paid).await?;
+        // Its refund may have failed since the look, and told of that to nobody.
+        let payment_intent = paid.stripe_payment_intent_id.clone();
+        enqueue(&mut transaction, &Job::EnterRefunds { payment_intent }).await?;
+    }
+    conclude(&mut transaction, set_aside, posting, "dismiss_payment", PUT_AWAY).await?;
     transaction.commit().await?;
     Ok(())
 }
 
-/// Whether the money never came, was refunded by hand, or was taken by the bank.
-async fn is_gone(connection: &mut PgConnection, set_aside: &SetAside<'_>) -> Result<bool, sqlx::Error> {
+/// The money never came, was refunded by hand and has arrived, or was taken by the bank. What is kept of one that was
+/// paid.
+async fn check_gone(
+    connection: &mut PgConnection,
+    set_aside: &SetAside<'_>,
+) -> Result<Option<DismissedPayment>, QuarantineError> {
     let payment = set_aside.payment;
     if !payment.is_paid {
-        return Ok(true);
+        return Ok(None);
     }
-    let lost = match &payment.charge {
-        Some(charge) => sum_lost(connection, charge).await?,
-        None => Cents(0),
-    };
-    Ok(payment.amount_total.is_some_and(|total| given_back(set_aside.refunds) + lost >= total))
+    let paid = paid_facts(payment).ok_or(QuarantineError::IsPaid)?;
+    match whereabouts(connection, paid.charge, paid.amount_total, set_aside.refunds).await? {
+        Whereabouts::Gone => {}
+        Whereabouts::Leaving => return Err(QuarantineError::RefundPending),
+        Whereabouts::Here => return Err(QuarantineError::IsPaid),
+    }
+    Ok(Some(DismissedPayment {
+        stripe_payment_intent_id: paid.payment_intent.to_owned(),
+        stripe_session_id: payment.session_id.clone(),
+        stripe_charge_id: paid.charge.to_owned(),
+        amount_total: paid.amount_total,
+        dismissed_by: set_aside.operator.to_owned(),
+    }))
 }
 
 fn named_posting(payment: &ProviderPayment) -> Option<JobPostingId> {

@@ -5,6 +5,7 @@ use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
+    dismissed::is_put_away,
     disputes::{claim, sum_lost},
     enter_refunds::{enter_refunds, given_back},
     model::{PaymentSession, ProviderPayment, ProviderRefund, RefundReason, SessionStatus},
@@ -41,6 +42,8 @@ pub enum PaymentOutcome {
     Refunding(RefundReason),
     /// The money is recorded, and went back before: nothing is published on it.
     GivenBack,
+    /// An operator decided on it when its money had gone back, and it has not come again.
+    PutAway,
     /// Not a session of ours.
     Unknown,
     /// It contradicts what was asked for: nothing is done until an operator has looked.
@@ -55,6 +58,7 @@ impl std::fmt::Display for PaymentOutcome {
             Self::NotPaid => formatter.write_str("not paid"),
             Self::Refunding(reason) => write!(formatter, "refunding: {}", reason.name()),
             Self::GivenBack => formatter.write_str("recorded: it was given back before"),
+            Self::PutAway => formatter.write_str("ignored: put away by an operator"),
             Self::Unknown => formatter.write_str("ignored: unknown session"),
             Self::Quarantined(reason) => write!(formatter, "quarantined: {reason}"),
         }
@@ -79,6 +83,9 @@ pub(super) async fn record_in(
     payment: &ProviderPayment,
     refunds: &[ProviderRefund],
 ) -> Result<PaymentOutcome, sqlx::Error> {
+    if is_put_away(connection, payment, refunds).await? {
+        return Ok(PaymentOutcome::PutAway);
+    }
     let Some(session) = find_recorded(connection, payment).await? else {
         return Ok(if payment.named_session.is_some() {
             PaymentOutcome::Quarantined("no such session was asked for")
@@ -264,7 +271,10 @@ async fn audit(
         PaymentOutcome::Refunding(_) => "refund_payment",
         PaymentOutcome::GivenBack => "record_payment",
         PaymentOutcome::Quarantined(_) => "quarantine_payment",
-        PaymentOutcome::AlreadyRecorded | PaymentOutcome::NotPaid | PaymentOutcome::Unknown => return Ok(()),
+        PaymentOutcome::AlreadyRecorded
+        | PaymentOutcome::NotPaid
+        | PaymentOutcome::PutAway
+        | PaymentOutcome::Unknown => return Ok(()),
     };
     let record = AuditRecord {
         actor: AuditActor::Stripe,

@@ -121,6 +121,26 @@ pub async fn update_outcome_of_session(
     Ok(())
 }
 
+/// What a session's events say that an operator put away.
+pub const PUT_AWAY: &str = "put away by an operator";
+
+/// As [`update_outcome_of_session`], of a session that was put away.
+pub async fn update_outcome_of_dismissed(
+    connection: &mut PgConnection,
+    stripe_session_id: &str,
+    outcome: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE stripe_event SET outcome = $3 WHERE outcome = $2 AND payload #>> '{data,object,id}' = $1",
+        stripe_session_id,
+        PUT_AWAY,
+        outcome,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// How far Stripe's events were read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventReading {

@@ -2,6 +2,7 @@
 //! checkpoint → intent.
 
 pub mod accounts;
+pub mod dismissed;
 pub mod disputes;
 pub mod events;
 pub mod keys;

@@ -251,7 +251,8 @@ pub async fn list_troubled_refunds(connection: &mut PgConnection) -> Result<Vec<
                           AND EXISTS (SELECT FROM dispute d
                                       WHERE d.stripe_dispute_id = split_part(e.reference, ':', 1)
                                         AND d.closed_at IS NULL))) remaining
-           WHERE status = 'FAILED' AND failure_code IS DISTINCT FROM $2 AND (failure_code IS DISTINCT FROM $1 OR cents_left > 0)
+           WHERE status = 'FAILED' AND failure_code IS DISTINCT FROM $2
+                 AND (failure_code IS DISTINCT FROM $1 OR cents_left > 0)
               OR status = 'SUCCEEDED' AND cents_left > taken_back
               OR status = 'PENDING'
                  AND (created_at < now() - interval '15 minutes' OR failure_code IS NOT NULL
