@@ -9,10 +9,13 @@ use std::collections::BTreeMap;
 
 use freehunt_domain::{
     ids::{JobPostingId, ProjectId},
-    payments::cancel_project::cancel_project,
+    payments::{cancel_project::cancel_project, retry_refund},
 };
 use freehunt_jobs::set_aside::{self, Decision};
-use freehunt_sandbox::{stand_in::Misbehaviour, stripe::Paid};
+use freehunt_sandbox::{
+    stand_in::Misbehaviour,
+    stripe::{Books, Paid},
+};
 use freehunt_stripe::CheckoutRequest;
 use freehunt_tests::{Persona, TestApp, TestOptions, eventually, settings};
 use http::Method;
@@ -48,6 +51,9 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         1 => Just(vec![Action::RepeatEvents]),
         3 => fault.clone().prop_map(|fault| vec![fault]),
         3 => prop::bool::weighted(0.3).prop_map(|all| vec![Action::RefundByHand { all }]),
+        1 => Just(vec![Action::ReturnRefund]),
+        3 => any::<bool>().prop_map(|all| vec![Action::RefundByHand { all }, Action::ReturnRefund]),
+        2 => Just(vec![Action::RetryRefund]),
         2 => (index, any::<bool>()).prop_map(|(index, all)| vec![Action::ReverseTransfer { index, all }]),
         // Mostly with nothing in between.
         2 => any::<(bool, bool)>().prop_map(|(all, by_inquiry)| vec![Action::Dispute { all, by_inquiry }]),
@@ -125,6 +131,13 @@ impl World<'_> {
                 let fits = amount > 0 && amount <= self.left(paid);
                 done(fits && self.app.stripe.refund_from_dashboard(&paid.payment_intent, Some(amount)).is_ok())
             }
+            Action::ReturnRefund => {
+                let Some(paid) = &self.paid else { return 404 };
+                let counting = books.refunds_of(&paid.payment_intent);
+                let newest = counting.into_iter().rfind(|refund| refund.from_dashboard);
+                done(newest.is_some_and(|refund| self.app.stripe.set_refund_status(&refund.id, "failed").is_ok()))
+            }
+            Action::RetryRefund => self.retry_refund(&books).await,
             Action::ReverseTransfer { index, all } => {
                 let checkpoint = self.checkpoint(index).await.to_string();
                 let transfer = books.transfers_of_checkpoint(&checkpoint).first().map(|transfer| transfer.id.clone());
@@ -189,6 +202,17 @@ impl World<'_> {
         };
         let id = decided.map(|dispute| dispute.id.as_str()).unwrap_or_default();
         !is_given_back && self.app.stripe.set_dispute_status(id, turned).is_ok()
+    }
+
+    async fn retry_refund(&self, books: &Books) -> u16 {
+        // It would wait for the end of the dispute.
+        if self.paid.is_none() || books.disputes.iter().any(|dispute| dispute.status == "needs_response") {
+            return 404;
+        }
+        let failed = "SELECT id::text FROM refund_intent WHERE status = 'FAILED' AND job_posting_id = $1";
+        let Some(failed) = value(self.app, failed, self.posting.0).await else { return 404 };
+        let failed: uuid::Uuid = failed.parse().expect("an id");
+        done(retry_refund(&self.app.state.pool, failed.into(), "ops").await.expect("the database is there"))
     }
 
     /// Cents that Stripe's books say are left of a payment.

@@ -21,6 +21,10 @@ pub enum Action {
     RefundByHand {
         all: bool,
     },
+    /// The newest of those comes back.
+    ReturnRefund,
+    /// By an operator: what came back and is owed is asked for again.
+    RetryRefund,
     ReverseTransfer {
         index: usize,
         all: bool,
@@ -75,6 +79,10 @@ pub struct Seen {
 #[derive(Clone, Debug, Default)]
 struct Payment {
     refunded: i64,
+    /// The refunds made in the dashboard that have not come back, the newest last.
+    by_hand: Vec<i64>,
+    /// What came back, or is left since, of a payment that nobody needs any more: an operator may have it refunded.
+    is_owed: bool,
     /// The amount of a dispute that is open.
     disputed: Option<i64>,
     /// The amount of the dispute that was decided last.
@@ -238,6 +246,8 @@ impl Model {
             Action::Approve(index) => self.approve(index),
             Action::RepeatEvents | Action::Fault(_) => true,
             Action::RefundByHand { all } => self.refund_by_hand(all),
+            Action::ReturnRefund => self.return_refund(),
+            Action::RetryRefund => self.retry_refund(),
             Action::ReverseTransfer { index, all } => {
                 let amount = if all { self.paid_out[index] } else { PART };
                 let granted = amount > 0 && self.paid_out[index] >= amount;
@@ -301,6 +311,9 @@ impl Model {
             return false;
         }
         self.refund(amount);
+        let Some(payment) = &mut self.payment else { return false };
+        payment.by_hand.push(amount);
+        self.forget_what_is_settled();
         let Some(payment) = &self.payment else { return false };
         // What the bank took was not given back: the posting is its owner's to cancel.
         let is_given_back = payment.refunded + self.paid_out.iter().sum::<i64>() >= total();
@@ -311,6 +324,39 @@ impl Model {
             }
         }
         true
+    }
+
+    fn return_refund(&mut self) -> bool {
+        let is_given_up = self.status == "CANCELED" || self.project == Project::Canceled;
+        let Some(payment) = &mut self.payment else { return false };
+        let Some(amount) = payment.by_hand.pop() else { return false };
+        payment.refunded -= amount;
+        let is_there = self.left() > 0;
+        if let Some(payment) = self.payment.as_mut().filter(|_| is_there) {
+            // Our own refund is only made of what was given up.
+            (payment.is_over, payment.is_owed) = (is_given_up, is_given_up);
+        }
+        self.forget_what_is_settled();
+        true
+    }
+
+    /// Nothing is owed of which nothing is left.
+    fn forget_what_is_settled(&mut self) {
+        let left = self.left();
+        if let Some(payment) = &mut self.payment {
+            payment.is_owed &= left > 0 || payment.refunded == 0;
+        }
+    }
+
+    fn retry_refund(&mut self) -> bool {
+        let left = self.left();
+        let Some(payment) = &mut self.payment else { return false };
+        let granted = payment.is_owed && payment.disputed.is_none() && left > 0;
+        if granted {
+            payment.refunded += left;
+            (payment.is_owed, payment.is_given_back) = (false, true);
+        }
+        granted
     }
 
     fn dispute(&mut self, all: bool) -> bool {
