@@ -367,6 +367,29 @@ async fn a_project_is_not_canceled_while_a_failed_transfer_may_be_under_way() {
     .await;
 }
 
+/// What failed here was carried out at Stripe after all, and nobody told: it is seen before the rest is given back.
+#[tokio::test]
+async fn a_failed_transfer_is_looked_for_before_a_project_ends() {
+    TestApp::run(async |app| {
+        let running = running(app, &[10_000, 20_000]).await;
+        all_is_told(app).await;
+        app.stripe.webhooks_enabled(false);
+        app.stripe.controls().misbehave_on(Method::POST, "/v1/transfers", usize::MAX, Misbehaviour::LoseAnswer);
+        advance(&running.acme, running.checkpoints[0]).await.expect(503);
+        // As if a later request with the same key had been refused, a while ago.
+        execute(app, "DELETE FROM job").await;
+        execute(app, "UPDATE transfer_intent SET status = 'FAILED', key_sent_at = key_sent_at - interval '3 minutes'")
+            .await;
+        app.stripe.controls().recover();
+        let sent = app.stripe.books().transfers[0].amount;
+        let canceled = app.state.jobs.cancel_project(running.project, "ops", "x").await.unwrap();
+        assert_eq!(canceled.refund_cents.0, 30_000 - sent);
+        jobs_are_done(app).await;
+        books_agree(app).await;
+    })
+    .await;
+}
+
 /// Approving and canceling at once: either the transfer is made and the rest goes back, or everything goes back.
 #[tokio::test]
 async fn a_cancellation_and_an_approval_at_once_agree() {

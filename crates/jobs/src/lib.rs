@@ -9,6 +9,7 @@ mod kinds;
 pub mod operator;
 mod orphans;
 mod poll;
+mod projects;
 mod provider;
 mod queue;
 pub mod reconcile;
@@ -28,6 +29,7 @@ use tokio::sync::Notify;
 pub use crate::{
     attempt::AttemptOutcome,
     orphans::{Collected, collect_orphans},
+    projects::EndProjectError,
     provider::{account_state, dispute_of, payment_of},
     queue::{Backlog, count_backlog},
     setback::Setback,

@@ -7,7 +7,7 @@ mod expire_checkout;
 mod process_stripe_event;
 mod reconcile_checkout;
 mod send_refund;
-mod send_transfer;
+pub(crate) mod send_transfer;
 
 use freehunt_domain::jobs::Job;
 

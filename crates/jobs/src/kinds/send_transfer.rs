@@ -95,7 +95,7 @@ async fn spend_key(context: &JobContext, intent: &TransferIntent, error: StripeE
 }
 
 /// Whether Stripe has made the transfer; then it is entered.
-async fn adopt(context: &JobContext, intent: &TransferIntent) -> Result<bool, Setback> {
+pub(crate) async fn adopt(context: &JobContext, intent: &TransferIntent) -> Result<bool, Setback> {
     let (intent_id, checkpoint_id) = (intent.id.to_string(), intent.checkpoint_id.to_string());
     let made = context.stripe.list_transfers(&intent.job_posting_id.to_string()).await?;
     let ours = made.iter().find(|transfer| {
