@@ -65,7 +65,7 @@ impl Drop for Program {
 async fn metrics_have_a_listener_of_their_own() {
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let program = Program::start();
-    let (_, metrics) = program.wait(program.metrics_port, "/metrics", |text| text.contains("failures")).await;
+    let (_, metrics) = program.wait(program.metrics_port, "/metrics", |text| text.contains("listener_failures")).await;
     for line in [
         "freehunt_sockets 0",
         "freehunt_fanout_failures_total 0",
