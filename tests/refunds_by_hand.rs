@@ -11,7 +11,7 @@ use freehunt_jobs::{payment_of, set_aside};
 use freehunt_tests::{Persona, TestApp, eventually};
 use uuid::Uuid;
 
-use crate::money::{advance, books_agree, cancel, jobs_are_done, open_session, status_becomes, value};
+use crate::money::{advance, books_agree, cancel, execute, jobs_are_done, open_session, status_becomes, value};
 
 const SESSION: &str = "SELECT status FROM payment_session WHERE job_posting_id = $1";
 const INTENT: &str = "SELECT status || ' ' || reason FROM refund_intent WHERE job_posting_id = $1";
@@ -146,6 +146,56 @@ async fn a_refund_that_comes_back_to_what_was_given_up_is_owed() {
         assert!(retry_refund(&app.state.pool, owed[0].into(), "ops").await.unwrap());
         all_is_told(app).await;
         assert_eq!(value(app, SESSION, free.0).await.as_deref(), Some("REFUNDED"));
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// The payment went back before anybody had heard of it, so that nothing was published: what comes back is owed, and the
+/// posting can be paid anew.
+#[tokio::test]
+async fn what_comes_back_to_a_posting_that_was_never_published_is_owed() {
+    TestApp::run(async |app| {
+        app.stripe.webhooks_enabled(false);
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let paid = app.stripe.pay(&open_session(&acme, posting).await).unwrap();
+        let refund = refund_by_hand(app, &paid.payment_intent, 10_000);
+        execute(app, "UPDATE payment_session SET updated_at = now() - interval '61 seconds'").await;
+        app.state.jobs.sweep().await.unwrap();
+        jobs_are_done(app).await;
+        assert_eq!(value(app, SESSION, posting.0).await.as_deref(), Some("REFUNDED"));
+        app.stripe.webhooks_enabled(true);
+        comes_back(app, &refund).await;
+        assert_eq!(value(app, SESSION, posting.0).await.as_deref(), Some("REFUND_PENDING"));
+        let owed = troubled(app).await;
+        assert_eq!(owed.len(), 1);
+        app.stripe.pay(&open_session(&acme, posting).await).unwrap();
+        status_becomes(app, posting, "PUBLISHED").await;
+        assert!(retry_refund(&app.state.pool, owed[0].into(), "ops").await.unwrap());
+        all_is_told(app).await;
+        assert_eq!(left(app), 0);
+        assert!(troubled(app).await.is_empty());
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// A refund that failed is told without its payment: its charge says whose it is.
+#[tokio::test]
+async fn a_partial_event_of_a_refund_by_hand_is_understood() {
+    TestApp::run(async |app| {
+        let running = running(app).await;
+        let refund = refund_by_hand(app, &running.payment, left(app));
+        all_is_told(app).await;
+        app.stripe.webhooks_enabled(false);
+        app.stripe.set_refund_status(&refund, "failed").unwrap();
+        let mut object = app.stripe.object(&refund).unwrap();
+        object.as_object_mut().unwrap().remove("payment_intent");
+        app.stripe.webhooks_enabled(true);
+        app.stripe.send_event("refund.failed", object);
+        all_is_told(app).await;
+        assert_eq!(value(app, SESSION, running.posting.0).await.as_deref(), Some("PAID"));
         books_agree(app).await;
     })
     .await;

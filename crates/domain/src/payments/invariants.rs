@@ -144,7 +144,8 @@ const STATEMENTS: &[(&str, &str)] = &[
         "I12",
         r#"SELECT s.id::text FROM payment_session s JOIN "JobPosting" p ON p."id" = s.job_posting_id
            WHERE p."status" = 'CANCELED' AND s.paid_at IS NOT NULL
-             AND NOT EXISTS (SELECT FROM refund_intent r WHERE r.payment_session_id = s.id)
+             AND NOT EXISTS (SELECT FROM refund_intent r
+                             WHERE r.payment_session_id = s.id AND r.failure_code IS DISTINCT FROM 'came_back')
              AND (SELECT coalesce(sum(e.amount_cents), 0) FROM ledger_entry e
                   WHERE e.payment_session_id = s.id
                     AND NOT (e.kind = 'dispute'

@@ -99,10 +99,10 @@ pub(super) async fn record_in(
         update_adopted(connection, session.id, &payment.session_id).await?;
     }
     let outcome = apply(connection, posting.as_ref(), &session, payment, refunds).await?;
-    if outcome == PaymentOutcome::Published
+    if matches!(outcome, PaymentOutcome::Published | PaymentOutcome::GivenBack)
         && let Some(payment_intent) = payment.payment_intent.clone()
     {
-        // A refund that was made since `refunds` were listed has been told of before anybody could know its payment.
+        // What became of a refund since `refunds` were listed has been told of before anybody could know its payment.
         enqueue(connection, &Job::EnterRefunds { payment_intent }).await?;
     }
     audit(connection, &session, &outcome).await?;
@@ -152,7 +152,12 @@ async fn apply(
         return set_aside(connection, session, reason).await;
     }
     let (session, is_disputed) = book_charge(connection, session, &paid).await?;
-    enter_refunds(connection, posting, &session, refunds).await?;
+    // With something left, the posting will be published.
+    let goes_on = publishes && given_back(refunds) < paid.amount_total;
+    let published = posting
+        .filter(|_| goes_on)
+        .map(|posting| JobPosting { status: JobPostingStatus::Published, ..posting.clone() });
+    enter_refunds(connection, published.as_ref().or(posting), &session, refunds).await?;
     let left = sum_left(connection, session.id).await?;
     if left.0 <= 0 {
         return Ok(PaymentOutcome::GivenBack);

@@ -86,7 +86,12 @@ pub(super) async fn is_given_up(
     session: &PaymentSession,
 ) -> Result<bool, sqlx::Error> {
     let Some(posting) = posting else { return Ok(true) };
-    Ok(posting.status == JobPostingStatus::Canceled
+    // Before its publication nobody works for it, and it can be paid anew.
+    let is_idle = matches!(
+        posting.status,
+        JobPostingStatus::Draft | JobPostingStatus::PendingPayment | JobPostingStatus::Canceled
+    );
+    Ok(is_idle
         || is_paid_otherwise(connection, posting, session).await?
         || is_project_canceled(connection, posting.id).await?)
 }
