@@ -641,6 +641,50 @@ async fn an_adoption_that_breaks_off_is_repeated() {
     .await;
 }
 
+/// The bank took it, an operator put it away, and the bank thinks better of it: it is decided on anew.
+#[tokio::test]
+async fn what_a_bank_gives_back_of_a_payment_that_was_put_away_waits_again() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let session = page_of_the_original(app, &acme, posting, 10_000).await;
+        pay_unrecorded(app, &session).await;
+        let dispute = app.stripe.dispute(&app.stripe.books().charges[0].id).unwrap();
+        all_is_told(app).await;
+        app.stripe.close_dispute(&dispute, false).unwrap();
+        all_is_told(app).await;
+        set_aside::dismiss(&app.state.pool, &app.state.stripe, decision(&session)).await.unwrap();
+        assert!(waiting(app).await.is_empty());
+        app.stripe.set_dispute_status(&dispute, "won").unwrap();
+        all_is_told(app).await;
+        assert_eq!(waiting(app).await, [Some(session.clone())]);
+        set_aside::give_back(&app.state.pool, &app.state.stripe, decision(&session)).await.unwrap();
+        all_is_told(app).await;
+        assert!(waiting(app).await.is_empty());
+        books_agree(app).await;
+    })
+    .await;
+}
+
+/// A payment that Stripe does not know any more, as when test data was deleted, does not end the comparison of the others.
+#[tokio::test]
+async fn a_payment_that_stripe_forgot_ends_no_comparison() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.published_posting(&acme, &[10_000]).await;
+        sqlx::query("UPDATE payment_session SET stripe_payment_intent_id = 'pi_forgotten' WHERE job_posting_id = $1")
+            .bind(posting.0)
+            .execute(&app.pool)
+            .await
+            .unwrap();
+        let mut connection = app.pool.acquire().await.unwrap();
+        let report = freehunt_jobs::reconcile::reconcile(&app.state.stripe, &mut connection).await.unwrap();
+        let found: Vec<_> = report.mismatches.iter().map(|found| (found.what, found.database.as_str())).collect();
+        assert_eq!(found, [("payment intent", "pi_forgotten")]);
+    })
+    .await;
+}
+
 /// Nothing is given back that the bank holds or has taken, though the dispute was told before the payment was known.
 #[tokio::test]
 async fn a_disputed_payment_without_a_record_is_given_back_as_far_as_it_is_left() {

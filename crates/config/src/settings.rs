@@ -369,7 +369,7 @@ static SETTINGS: &[Setting] = &[
         "URL",
         "Address of the Stripe API; only stand-ins need another.",
     ),
-    plain("STRIPE_TIMEOUT_MS", API, Value("10000"), "ms", "Time limit for one call to Stripe."),
+    plain("STRIPE_TIMEOUT_MS", API, Value("10000"), "ms", "Time limit for one call to Stripe, at most 60000."),
     plain(
         "DOCS_ENABLED",
         BOTH,

@@ -32,7 +32,8 @@ impl StripeConfig {
         let key = reader.value("STRIPE_SECRET_KEY", parse_key);
         let webhook_secrets = reader.value("STRIPE_WEBHOOK_SECRET", parse_webhook_secrets);
         let api_url = reader.value("STRIPE_API_URL", parse::base_url);
-        let timeout = reader.milliseconds("STRIPE_TIMEOUT_MS");
+        // A key rests for two minutes after a call before money moves by another one: no call may take as long.
+        let timeout = reader.number("STRIPE_TIMEOUT_MS", 1..=60_000_u64).map(Duration::from_millis);
         let (secret_key, live_mode) = key?;
         Ok(Self { secret_key, webhook_secrets: webhook_secrets?, api_url: api_url?, live_mode, timeout: timeout? })
     }

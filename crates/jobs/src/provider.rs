@@ -11,7 +11,7 @@ use freehunt_domain::{
         model::is_end_of_dispute, record_payment,
     },
 };
-use freehunt_stripe::{Account, CheckoutSession, Dispute, PAYMENT_TYPE, PaymentStatus, Refund, Stripe};
+use freehunt_stripe::{Account, CheckoutSession, Dispute, PAYMENT_TYPE, PaymentStatus, Refund, Stripe, StripeError};
 use uuid::Uuid;
 
 use crate::{JobContext, Setback};
@@ -55,10 +55,14 @@ async fn charge_of(stripe: &Stripe, payment_intent: &str) -> Result<String, Setb
 
 /// Everything that went back of a payment, by whomever; nothing of one that Stripe does not know.
 pub(crate) async fn refunds_of(stripe: &Stripe, payment_intent: &str) -> Result<Vec<ProviderRefund>, Setback> {
+    Ok(list_refunds(stripe, payment_intent).await?.iter().map(refund_of).collect())
+}
+
+/// Refunds of a payment; none of one that Stripe does not know, as when its test data was deleted.
+pub(crate) async fn list_refunds(stripe: &Stripe, payment_intent: &str) -> Result<Vec<Refund>, StripeError> {
     match stripe.list_refunds(payment_intent).await {
-        Ok(refunds) => Ok(refunds.iter().map(refund_of).collect()),
         Err(error) if error.is_missing() => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
+        listed => listed,
     }
 }
 

@@ -19,7 +19,7 @@ use freehunt_stripe::{CheckoutSession, PAYMENT_TYPE, PaymentStatus, Stripe, Stri
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use crate::provider::{CLOCK_DIFFERENCE, INTENT_KEY, dispute_of, refund_of};
+use crate::provider::{CLOCK_DIFFERENCE, INTENT_KEY, dispute_of, list_refunds, refund_of};
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -85,7 +85,7 @@ async fn compare_dismissed(
 ) -> Result<HashSet<String>, ReconcileError> {
     let mut sessions = HashSet::new();
     for payment in list_dismissed(connection).await? {
-        let made = stripe.list_refunds(&payment.stripe_payment_intent_id).await?;
+        let made = list_refunds(stripe, &payment.stripe_payment_intent_id).await?;
         let made: Vec<_> = made.iter().map(refund_of).collect();
         if !is_still_gone(connection, &payment, &made).await? {
             report.differ("payment put away", &payment.stripe_session_id, "gone", "there again");
@@ -246,7 +246,7 @@ async fn compare_money(
     session: &PaymentSession,
 ) -> Result<(), ReconcileError> {
     let Some(payment_intent) = session.stripe_payment_intent_id.as_deref() else { return Ok(()) };
-    let refunds = stripe.list_refunds(payment_intent).await?;
+    let refunds = list_refunds(stripe, payment_intent).await?;
     let at_stripe: i64 = refunds
         .iter()
         .filter(|refund| !matches!(refund.status.as_str(), "failed" | "canceled"))

@@ -8,6 +8,7 @@ use freehunt_domain::{
         accounts::{AccountState, record_account_state},
         model::is_end_of_dispute,
         queries::{
+            dismissed::find_dismissed_by_charge,
             events::{find_event, update_processed},
             keys::find_now,
             refunds::find_refund_of_stripe,
@@ -124,7 +125,15 @@ async fn refund_changed(context: &JobContext, object: &Value) -> Result<String, 
         (Some(payment_intent), _) => Some(payment_intent),
         (None, Some(refund)) => {
             let mut connection = context.pool.acquire().await?;
-            find_refund_of_stripe(&mut connection, refund).await?.map(|intent| intent.stripe_payment_intent_id)
+            match (find_refund_of_stripe(&mut connection, refund).await?, reference(object, "charge")) {
+                (Some(intent), _) => Some(intent.stripe_payment_intent_id),
+                // One made by hand.
+                (None, Some(charge)) => {
+                    let session = find_session_of_charge(&mut connection, charge).await?;
+                    session.and_then(|session| session.stripe_payment_intent_id)
+                }
+                (None, None) => None,
+            }
         }
         (None, None) => return Ok(partial("refund")),
     };
@@ -159,6 +168,15 @@ async fn disputed(context: &JobContext, event_type: &str, object: &Value) -> Res
     };
     let recorded = record_dispute(&context.pool, &dispute).await?;
     tracing::error!(dispute = id, status = recorded.dispute.status, recorded.is_ours, "a payment is disputed");
+    if !recorded.is_ours {
+        let mut connection = context.pool.acquire().await?;
+        let dismissed = find_dismissed_by_charge(&mut connection, &recorded.dispute.charge).await?;
+        drop(connection);
+        if let Some(dismissed) = dismissed {
+            // What the bank gives back of a payment that was put away is there again.
+            return enter_refunds(context, Some(&dismissed.stripe_payment_intent_id)).await;
+        }
+    }
     Ok(if recorded.is_ours { "dispute recorded" } else { "dispute kept: unknown charge" }.to_owned())
 }
 

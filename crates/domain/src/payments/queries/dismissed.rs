@@ -52,6 +52,14 @@ pub async fn find_dismissed(
     dismissed!("WHERE stripe_payment_intent_id = $1", payment_intent).fetch_optional(connection).await
 }
 
+/// The payment of that charge.
+pub async fn find_dismissed_by_charge(
+    connection: &mut PgConnection,
+    charge: &str,
+) -> Result<Option<DismissedPayment>, sqlx::Error> {
+    dismissed!("WHERE stripe_charge_id = $1", charge).fetch_optional(connection).await
+}
+
 /// Every one, the oldest first.
 pub async fn list_dismissed(connection: &mut PgConnection) -> Result<Vec<DismissedPayment>, sqlx::Error> {
     dismissed!("ORDER BY dismissed_at, stripe_payment_intent_id").fetch_all(connection).await

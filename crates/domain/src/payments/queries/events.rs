@@ -131,9 +131,10 @@ pub async fn update_outcome_of_dismissed(
     outcome: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE stripe_event SET outcome = $3 WHERE outcome = $2 AND payload #>> '{data,object,id}' = $1",
+        // The outcome is `PUT_AWAY`, written out for the index of migration 0025.
+        "UPDATE stripe_event SET outcome = $2
+         WHERE outcome = 'put away by an operator' AND payload #>> '{data,object,id}' = $1",
         stripe_session_id,
-        PUT_AWAY,
         outcome,
     )
     .execute(connection)
