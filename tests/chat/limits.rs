@@ -131,9 +131,10 @@ async fn a_transport_connects_once() {
             transport.send(packet).await;
         }
         let packets = transport.read_to_end().await;
-        assert!(packets.iter().all(|packet| packet.starts_with("44")), "{packets:?}");
+        // A refusal, or the transport's end before it.
+        assert!(packets.iter().all(|packet| packet.starts_with("44") || packet == "1"), "{packets:?}");
         assert!(!packets.is_empty());
-        assert_eq!(server.sockets(), 0);
+        eventually("the socket is gone", async || server.sockets() == 0).await;
     })
     .await;
 }
