@@ -37,8 +37,8 @@ fn serve_until_killed() {
 /// What phones send, and the hungriest picture that is accepted.
 fn forms() -> [bytes::Bytes; 2] {
     let mut drawing = Cursor::new(Vec::new());
-    // Each pixel takes four bytes, and 40 million are the limit.
-    let image = RgbaImage::from_pixel(8000, 5000, Rgba([40, 90, 160, 120]));
+    // Each pixel takes four bytes, and 128 MiB are the limit.
+    let image = RgbaImage::from_pixel(8000, 4190, Rgba([40, 90, 160, 120]));
     image.write_to(&mut drawing, ImageFormat::Png).expect("a PNG in memory");
     [form_of(photo()), form_of(drawing.into_inner())]
 }
@@ -103,6 +103,23 @@ fn get_skills(stream: &mut TcpStream, cookie: &str) {
     }
 }
 
+/// All at once, from a thread of the lowest priority: these clients are not on the server's machine otherwise.
+async fn flood(people: Vec<Persona>, forms: [bytes::Bytes; 2], over: Arc<AtomicBool>) -> Vec<u16> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        rustix::process::setpriority_process(None, 19).expect("a lower priority is always given");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let client = reqwest::Client::new();
+        let people: Vec<_> = people.into_iter().map(|one| Persona { client: client.clone(), ..one }).collect();
+        // One picture in ten is a hungry one.
+        let uploads = (0..UPLOADS).map(|n| upload(&people[n % PEOPLE], forms[usize::from(n % 10 == 9)].clone()));
+        let answers = runtime.block_on(join_all(uploads));
+        over.store(true, Ordering::Relaxed);
+        sender.send(answers).expect("the test waits");
+    });
+    receiver.await.expect("the uploads were answered")
+}
+
 /// Fault case 153, its uploads.
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_large_uploads_stay_within_256_megabytes() {
@@ -130,14 +147,9 @@ async fn fifty_large_uploads_stay_within_256_megabytes() {
         let before = replica.memory_in_mebibytes("VmRSS");
         let start = Instant::now();
         over.store(false, Ordering::Relaxed);
-        let flood = async {
-            // One picture in ten is a hungry one.
-            let uploads = (0..UPLOADS).map(|n| upload(&people[n % PEOPLE], forms[usize::from(n % 10 == 9)].clone()));
-            let answers = join_all(uploads).await;
-            over.store(true, Ordering::Relaxed);
-            (answers, start.elapsed())
-        };
-        let ((answers, took), (busy_median, busy)) = tokio::join!(flood, others());
+        let flood = flood(people.clone(), forms, Arc::clone(&over));
+        let (answers, (busy_median, busy)) = tokio::join!(flood, others());
+        let took = start.elapsed();
         let peak = replica.memory_in_mebibytes("VmHWM");
         let stored = answers.iter().filter(|status| **status == 201).count();
         println!(

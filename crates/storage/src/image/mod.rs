@@ -21,7 +21,7 @@ pub const MAX_SIDE: u32 = 12_000;
 /// Most pixels of an accepted image.
 pub const MAX_PIXELS: u64 = 40_000_000;
 /// Most memory that decoding one image may take, in bytes, and what all images being decoded at once share.
-pub const MAX_DECODE_BYTES: u64 = 160 * 1024 * 1024;
+pub const MAX_DECODE_BYTES: u64 = 128 * 1024 * 1024;
 /// Longest side of what is stored, in pixels.
 pub const STORED_SIDE: u32 = 512;
 

@@ -27,7 +27,7 @@ use tokio::{
 use crate::error::{ApiError, ApiResult};
 
 /// The largest files that are in memory at once.
-const LARGEST_FILES_AT_ONCE: usize = 8;
+const LARGEST_FILES_AT_ONCE: usize = 4;
 const MEMORY_UNIT: usize = 1024;
 /// Of them, how many may be one user's: nobody's slow connections keep the others waiting.
 const FILES_OF_A_USER: usize = 2;
@@ -261,7 +261,7 @@ mod tests {
         let _second = reserves(&memory, users[0]).expect("the second file");
         assert!(reserves(&memory, users[0]).is_none(), "a third file of one user");
         let others: Vec<_> =
-            users[1..4].iter().flat_map(|user| [reserves(&memory, *user), reserves(&memory, *user)]).collect();
+            users[1..2].iter().flat_map(|user| [reserves(&memory, *user), reserves(&memory, *user)]).collect();
         assert!(others.iter().all(Option::is_some), "files of others");
         assert!(reserves(&memory, users[4]).is_none(), "more than the memory");
         drop(first);
