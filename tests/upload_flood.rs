@@ -109,7 +109,7 @@ async fn flood(people: Vec<Persona>, forms: [bytes::Bytes; 2], over: Arc<AtomicB
     std::thread::spawn(move || {
         rustix::process::setpriority_process(None, 19).expect("a lower priority is always given");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let client = reqwest::Client::new();
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
         let people: Vec<_> = people.into_iter().map(|one| Persona { client: client.clone(), ..one }).collect();
         // One picture in ten is a hungry one.
         let uploads = (0..UPLOADS).map(|n| upload(&people[n % PEOPLE], forms[usize::from(n % 10 == 9)].clone()));

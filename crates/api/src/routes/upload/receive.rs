@@ -37,6 +37,8 @@ const WAIT_LIMIT: Duration = Duration::from_secs(20);
 const IDLE_LIMIT: Duration = Duration::from_secs(5);
 /// How long the whole body may take; 5 MB in this time are 2 Mbit/s.
 const RECEIVE_LIMIT: Duration = Duration::from_secs(20);
+/// After so many bytes other requests have their turn: a body that has arrived would be read in one go.
+const TURN_BYTES: usize = 64 * 1024;
 /// Boundaries, part headers and text fields around the file.
 const FORM_OVERHEAD_BYTES: usize = 64 * 1024;
 /// A file that is a little too large is read to its end and dropped, since clients only hear the refusal when they have
@@ -172,7 +174,13 @@ async fn read_form(mut multipart: Multipart, capacity: usize, bucket: &str) -> A
 
 async fn read_file(field: &mut Field<'_>, capacity: usize) -> ApiResult<BytesMut> {
     let mut bytes = BytesMut::with_capacity(capacity);
+    let mut turn = 0;
     while let Some(chunk) = in_time(field.chunk()).await? {
+        turn += chunk.len();
+        if turn >= TURN_BYTES {
+            turn = 0;
+            tokio::task::yield_now().await;
+        }
         if bytes.len() + chunk.len() > MAX_UPLOAD_BYTES {
             drop((bytes, chunk));
             discard(field).await;
