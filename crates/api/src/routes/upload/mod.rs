@@ -29,8 +29,8 @@ use crate::{
 #[schema(as = UploadForm)]
 #[expect(dead_code, reason = "only describes the form for the documentation")]
 pub struct UploadForm {
-    /// JPEG, PNG, WebP (still) or GIF, at most 5 MB and 40 million pixels (33 million where some are
-    /// transparent). It is drawn anew, at most 512 pixels a side.
+    /// JPEG, PNG, WebP (still) or GIF, at most 5 MB and 40 million pixels (33 million as PNG). It is
+    /// drawn anew, at most 512 pixels a side.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
     /// Always the bucket of the avatars.
