@@ -5,6 +5,7 @@ mod proxy;
 
 use std::{net::SocketAddr, path::Path};
 
+use axum::Router;
 use freehunt_config::{ApiConfig, Source};
 use freehunt_domain::time::Clock;
 use freehunt_tests::{Persona, TestApp};
@@ -131,7 +132,8 @@ impl CountedServer {
         let config = ApiConfig::load(&Source::from_map(settings, Path::new("/nonexistent"))).expect("good settings");
         let server = freehunt_api::build(config, Clock::system()).expect("the server can be built");
         let serving = tokio::spawn(async move {
-            axum::serve(listener, server.into_router().into_make_service_with_connect_info::<SocketAddr>()).await
+            let router = Router::new().fallback_service(server.into_service());
+            axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
         });
         Self { url: format!("http://{address}"), counter, serving: serving.abort_handle() }
     }

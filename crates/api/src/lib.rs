@@ -16,16 +16,20 @@ pub mod serve;
 pub mod skill_cache;
 pub mod state;
 
+use std::convert::Infallible;
+
 use axum::{
-    Router,
-    extract::Request,
+    BoxError, Router,
+    body::{Body, Bytes, HttpBody},
+    http::Request,
     response::{IntoResponse, Response},
     routing::get,
 };
 use freehunt_config::ApiConfig;
 use freehunt_domain::time::Clock;
 use freehunt_serving::requests::check_request_id;
-use tower::ServiceExt;
+use futures_util::future::Either;
+use tower::{Service, ServiceExt, service_fn};
 
 use crate::{
     error::ApiError,
@@ -64,31 +68,38 @@ pub fn document() -> utoipa::openapi::OpenApi {
 }
 
 impl Server {
-    /// Everything that is served: paths are normalised before they are routed.
-    pub fn into_router(self) -> Router {
+    /// Everything that is served: paths are normalised before they are routed. Not a router itself, which would box and
+    /// clone what it serves for every question about its health.
+    pub fn into_service<B>(
+        self,
+    ) -> impl Service<Request<B>, Response = Response, Error = Infallible, Future: Send> + Clone + Send
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
         let (router, known) = (self.router, self.known);
         let health = PlainHealth::default();
-        Router::new().fallback(move |mut request: Request| {
+        service_fn(move |request: Request<B>| {
             let asks_health = PlainHealth::is_asked_by(&request);
-            let (router, known, health) = (router.clone(), known.clone(), health.clone());
-            async move {
-                if asks_health && let Some(answer) = health.answer() {
-                    return answer;
-                }
+            if asks_health && let Some(answer) = health.answer() {
+                return Either::Left(std::future::ready(Ok(answer)));
+            }
+            let (router, known) = (router.clone(), known.clone());
+            let health = asks_health.then(|| health.clone());
+            Either::Right(async move {
+                let mut request = request.map(Body::new);
                 check_request_id(&mut request);
-                let request = layers::normalize_path(&known, request);
-                let answer = router.oneshot(request).await.unwrap_or_else(|never| match never {});
-                if asks_health {
+                let answer = router.oneshot(layers::normalize_path(&known, request)).await?;
+                if let Some(health) = health {
                     health.keep(&answer);
                 }
-                answer
-            }
+                Ok(answer)
+            })
         })
     }
 }
 
 /// The original's framework answers every unknown route and method with this sentence.
-async fn not_found(request: Request) -> Response {
+async fn not_found(request: Request<Body>) -> Response {
     let original = request.extensions().get::<layers::OriginalUri>().map_or(request.uri(), |original| &original.0);
     let target = original.path_and_query().map_or("/", |target| target.as_str());
     let target: String = target.chars().take(500).collect();

@@ -24,7 +24,7 @@ pub async fn serve(server: Server, listener: TcpListener, stop: CancellationToke
     };
     let shutdown = Shutdown::new(&state.readiness, http, stop);
     let peer = |_: &TcpStream, address: SocketAddr| address;
-    freehunt_serving::serve::serve(listener, server.into_router(), peer, shutdown, std::future::ready(())).await;
+    freehunt_serving::serve::serve(listener, server.into_service(), peer, shutdown, std::future::ready(())).await;
     stop_working.cancel();
     announcing.abort();
     if tokio::time::timeout(http.shutdown_timeout, working).await.is_err() {

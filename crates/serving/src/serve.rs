@@ -6,14 +6,14 @@
 use std::{convert::Infallible, net::IpAddr, time::Duration};
 
 use anyhow::Context;
-use axum::{Router, body::Body, extract::ConnectInfo, response::Response, serve::Listener};
+use axum::{extract::ConnectInfo, response::Response, serve::Listener};
 use freehunt_config::HttpConfig;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 use crate::Readiness;
 
@@ -50,6 +50,17 @@ impl<'a> Shutdown<'a> {
     }
 }
 
+/// What answers requests as they come from the connection: a router, or something lighter around one.
+pub trait Serves:
+    Service<http::Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Serves for S where
+    S: Service<http::Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
 /// Binds the configured address; a taken port is one clear sentence.
 pub async fn bind(address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
     TcpListener::bind((address, port)).await.with_context(|| format!("port {port} on {address} cannot be used"))
@@ -57,14 +68,15 @@ pub async fn bind(address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
 
 /// Serves until the shutdown is over. `peer` makes what handlers take as `ConnectInfo`; `before_closing` runs after the
 /// delay, while connections are still taken. What is not finished in time is cut.
-pub async fn serve<L, P>(
+pub async fn serve<L, S, P>(
     listener: L,
-    router: Router,
+    service: S,
     peer: impl Fn(&L::Io, L::Addr) -> P,
     shutdown: Shutdown<'_>,
     before_closing: impl Future<Output = ()>,
 ) where
     L: Listener,
+    S: Serves,
     P: Clone + Send + Sync + 'static,
 {
     let stop_accepting = CancellationToken::new();
@@ -78,20 +90,21 @@ pub async fn serve<L, P>(
         tracing::warn!("requests were still under way when the shutdown time was over");
     };
     tokio::select! {
-        () = serve_connections(listener, router, peer, shutdown.header_timeout, stop_accepting.clone()) => {}
+        () = serve_connections(listener, service, peer, shutdown.header_timeout, stop_accepting.clone()) => {}
         () = drained => {}
     }
 }
 
 /// Ends when `stop` is cancelled and every connection has finished its request; dropping it cuts them.
-async fn serve_connections<L, P>(
+async fn serve_connections<L, S, P>(
     mut listener: L,
-    router: Router,
+    service: S,
     peer: impl Fn(&L::Io, L::Addr) -> P,
     header_timeout: Duration,
     stop: CancellationToken,
 ) where
     L: Listener,
+    S: Serves,
     P: Clone + Send + Sync + 'static,
 {
     // HTTP/1.1 alone: a proxy stands before these servers, and a second protocol would be a second set of limits.
@@ -103,7 +116,7 @@ async fn serve_connections<L, P>(
             () = stop.cancelled() => break,
             (io, address) = listener.accept() => {
                 let peer = peer(&io, address);
-                connections.spawn(serve_connection(http.clone(), io, router.clone(), peer, stop.clone()));
+                connections.spawn(serve_connection(http.clone(), io, service.clone(), peer, stop.clone()));
             }
             Some(_ended) = connections.join_next() => {}
         }
@@ -112,16 +125,15 @@ async fn serve_connections<L, P>(
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve_connection<I, P>(http: http1::Builder, io: I, router: Router, peer: P, stop: CancellationToken)
+async fn serve_connection<I, S, P>(http: http1::Builder, io: I, service: S, peer: P, stop: CancellationToken)
 where
+    S: Serves,
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     P: Clone + Send + Sync + 'static,
 {
-    let service = service_fn(move |request: http::Request<Incoming>| {
-        let mut request = request.map(Body::new);
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer.clone()));
-        let router = router.clone();
-        async move { Ok::<Response, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+        service.clone().oneshot(request)
     });
     let mut io = TimeoutStream::new(io);
     io.set_write_timeout(Some(WRITE_PATIENCE));
@@ -169,7 +181,7 @@ pub fn stop_signal() -> CancellationToken {
 mod tests {
     use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-    use axum::routing::get;
+    use axum::{Router, routing::get};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,

@@ -5,8 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::{
     body::Body,
-    extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header},
     response::Response,
 };
 use uuid::Uuid;
@@ -21,7 +20,7 @@ pub struct PlainHealth(Arc<OnceLock<HeaderMap>>);
 
 impl PlainHealth {
     /// Whether the answer to this request is always the same.
-    pub fn is_asked_by(request: &Request) -> bool {
+    pub fn is_asked_by<B>(request: &Request<B>) -> bool {
         let is_health = *request.method() == Method::GET && request.uri() == "/health";
         is_health && !CONDITIONS.iter().any(|name| request.headers().contains_key(name))
     }
