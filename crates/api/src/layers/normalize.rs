@@ -28,18 +28,21 @@ impl KnownSegments {
     }
 }
 
-/// The path as the client sent it, for the text of a 404.
+/// The path as the client sent it, for the text of a 404. Only where the path was rewritten.
 #[derive(Clone, Debug)]
 pub struct OriginalUri(pub Uri);
 
 /// Rewrites the path before it is routed.
 pub fn normalize_path(known: &KnownSegments, mut request: Request) -> Request {
-    let original = request.uri().clone();
-    let path = original.path();
+    let path = request.uri().path();
     let trimmed = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
+    if trimmed == path && !path.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return request;
+    }
+    let original = request.uri().clone();
     let canonical: Vec<_> = trimmed.split('/').map(|segment| known.canonical(segment)).collect();
     let canonical = canonical.join("/");
-    if canonical != path {
+    if canonical != original.path() {
         let query = original.query().map(|query| format!("?{query}")).unwrap_or_default();
         if let Ok(path_and_query) = PathAndQuery::try_from(format!("{canonical}{query}")) {
             let mut parts = original.clone().into_parts();
