@@ -20,6 +20,10 @@ use freehunt_tests::{Persona, Replica, Serving, TestApp, serve_replica};
 use futures_util::future::join_all;
 use image::{ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use reqwest::Method;
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
+use tokio::sync::oneshot;
 
 const MEBIBYTE: u64 = 1024 * 1024;
 const UPLOADS: usize = 50;
@@ -68,20 +72,41 @@ async fn upload(persona: &Persona, form: bytes::Bytes) -> u16 {
     persona.answer(request.body(form)).await.status
 }
 
-/// The median and the slowest but one in a hundred of small requests, one after the other, in microseconds' precision. On a
-/// thread and a connection of its own, so that what the uploading clients do is not part of the time.
-fn times_of_others(address: &str, cookie: &str, is_over: impl Fn() -> bool) -> (Duration, Duration) {
-    let mut stream = TcpStream::connect(address).expect("the server takes connections");
-    stream.set_nodelay(true).expect("a TCP connection");
-    let mut times = Vec::new();
-    while times.len() < REQUESTS || !is_over() {
-        let start = Instant::now();
-        get_skills(&mut stream, cookie);
-        times.push(start.elapsed());
-        std::thread::sleep(Duration::from_millis(2));
+/// Small requests, one after the other, on a thread and a connection of their own, so that what the uploading clients do is
+/// not part of their time.
+struct Others {
+    over: Arc<AtomicBool>,
+    times: oneshot::Receiver<Vec<Duration>>,
+}
+
+impl Others {
+    fn ask(replica: &Replica, persona: &Persona) -> Self {
+        let (address, cookie) = (replica.url.replace("http://", ""), persona.cookie.clone());
+        let over = Arc::new(AtomicBool::new(false));
+        let (sender, times) = oneshot::channel();
+        let asks = Arc::clone(&over);
+        std::thread::spawn(move || {
+            let mut stream = TcpStream::connect(address).expect("the server takes connections");
+            stream.set_nodelay(true).expect("a TCP connection");
+            let mut times = Vec::new();
+            while times.len() < REQUESTS || !asks.load(Ordering::Relaxed) {
+                let start = Instant::now();
+                get_skills(&mut stream, &cookie);
+                times.push(start.elapsed());
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            sender.send(times).expect("the test waits");
+        });
+        Self { over, times }
     }
-    times.sort();
-    (times[times.len() / 2], times[times.len() * 99 / 100])
+
+    /// The median, and the slowest but one in a hundred.
+    async fn end(self) -> (Duration, Duration) {
+        self.over.store(true, Ordering::Relaxed);
+        let mut times = self.times.await.expect("the others are answered");
+        times.sort();
+        (times[times.len() / 2], times[times.len() * 99 / 100])
+    }
 }
 
 fn get_skills(stream: &mut TcpStream, cookie: &str) {
@@ -103,19 +128,19 @@ fn get_skills(stream: &mut TcpStream, cookie: &str) {
     }
 }
 
-/// All at once, from a thread of the lowest priority: these clients are not on the server's machine otherwise.
-async fn flood(people: Vec<Persona>, forms: [bytes::Bytes; 2], over: Arc<AtomicBool>) -> Vec<u16> {
-    let (sender, receiver) = tokio::sync::oneshot::channel();
+/// All at once, from an idle thread: these clients are not on the server's machine otherwise.
+async fn flood(people: Vec<Persona>, forms: [bytes::Bytes; 2]) -> Vec<u16> {
+    let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
-        rustix::process::setpriority_process(None, 19).expect("a lower priority is always given");
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
+            .expect("a lower one is always given");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
         let people: Vec<_> = people.into_iter().map(|one| Persona { client: client.clone(), ..one }).collect();
         // One picture in ten is a hungry one.
         let uploads = (0..UPLOADS).map(|n| upload(&people[n % PEOPLE], forms[usize::from(n % 10 == 9)].clone()));
-        let answers = runtime.block_on(join_all(uploads));
-        over.store(true, Ordering::Relaxed);
-        sender.send(answers).expect("the test waits");
+        sender.send(runtime.block_on(join_all(uploads))).expect("the test waits");
     });
     receiver.await.expect("the uploads were answered")
 }
@@ -137,19 +162,16 @@ async fn fifty_large_uploads_stay_within_256_megabytes() {
         for form in &forms {
             assert_eq!(upload(bob, form.clone()).await, 201);
         }
-        let over = Arc::new(AtomicBool::new(true));
-        let others = || {
-            let (address, cookie, over) = (replica.url.replace("http://", ""), bob.cookie.clone(), Arc::clone(&over));
-            let ask = move || times_of_others(&address, &cookie, || over.load(Ordering::Relaxed));
-            async { tokio::task::spawn_blocking(ask).await.expect("the others are answered") }
-        };
-        let (idle_median, idle) = others().await;
+        // Sessions are confirmed and connections opened by what people did before.
+        let first_steps = people.iter().chain(&people).map(|one| one.get("/skills"));
+        assert!(join_all(first_steps).await.iter().all(|answer| answer.status == 200));
+        let (idle_median, idle) = Others::ask(&replica, bob).end().await;
         let before = replica.memory_in_mebibytes("VmRSS");
+        let others = Others::ask(&replica, bob);
         let start = Instant::now();
-        over.store(false, Ordering::Relaxed);
-        let flood = flood(people.clone(), forms, Arc::clone(&over));
-        let (answers, (busy_median, busy)) = tokio::join!(flood, others());
+        let answers = flood(people, forms).await;
         let took = start.elapsed();
+        let (busy_median, busy) = others.end().await;
         let peak = replica.memory_in_mebibytes("VmHWM");
         let stored = answers.iter().filter(|status| **status == 201).count();
         println!(

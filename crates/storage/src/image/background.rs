@@ -1,10 +1,11 @@
 //! A thread for each piece of long work, which gives way to the threads of the requests.
 //!
-//! The system's scheduler lets a thread compute for milliseconds before another one gets its turn. With as many pictures as
-//! cores that would be what a small request waits, so these threads take the lowest priority. It cannot be given back
-//! without privileges, which is why no thread of the runtime's own pool is used.
+//! The system's scheduler lets a thread compute for milliseconds before another one gets its turn, also one of low priority
+//! (nice 19). With as many pictures as cores that would be what a small request waits. Only an idle thread (`SCHED_IDLE`)
+//! makes way at once. What it gave up it may not take back without privileges, which is why no thread of the runtime's own
+//! pool is used.
 
-use std::{io, thread};
+use std::thread;
 
 use tokio::sync::oneshot;
 
@@ -13,7 +14,7 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     let (sender, receiver) = oneshot::channel();
     let thread = thread::Builder::new().name("picture".to_owned()).spawn(move || {
         if let Err(error) = give_way() {
-            tracing::debug!(%error, "pictures are drawn at the usual priority");
+            tracing::debug!(error = ?error, "pictures are drawn at the usual priority");
         }
         // Nobody may be waiting any more.
         let _unsent = sender.send(work());
@@ -25,15 +26,17 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     receiver.await.ok()
 }
 
-/// On Linux priorities are those of threads; elsewhere this would be the whole program's.
 #[cfg(target_os = "linux")]
-fn give_way() -> io::Result<()> {
-    const LOWEST: i32 = 19;
-    Ok(rustix::process::setpriority_process(None, LOWEST)?)
+fn give_way() -> Result<(), thread_priority::Error> {
+    use thread_priority::{
+        NormalThreadSchedulePolicy::Idle, ThreadPriority, ThreadSchedulePolicy::Normal, set_thread_priority_and_policy,
+        thread_native_id,
+    };
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, Normal(Idle))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn give_way() -> io::Result<()> {
+fn give_way() -> Result<(), thread_priority::Error> {
     Ok(())
 }
 
@@ -44,10 +47,11 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn only_the_thread_of_the_work_gives_way() {
-        let priority = || rustix::process::getpriority_process(None).unwrap();
-        let usual = priority();
-        assert_eq!(run(priority).await, Some(19));
-        assert_eq!(priority(), usual);
+        use thread_priority::{NormalThreadSchedulePolicy::Idle, ThreadSchedulePolicy::Normal};
+        let policy = || thread_priority::thread_schedule_policy().unwrap();
+        assert_ne!(policy(), Normal(Idle));
+        assert_eq!(run(policy).await, Some(Normal(Idle)));
+        assert_ne!(policy(), Normal(Idle));
     }
 
     #[tokio::test]
