@@ -111,6 +111,8 @@ fn spawn(serving: &Serving, settings: &BTreeMap<String, String>) -> Child {
             command
         }
     };
+    // As in the image.
+    command.env("MALLOC_MMAP_THRESHOLD_", "1048576");
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut process = command.spawn().unwrap_or_else(|error| panic!("{serving:?} does not start: {error}"));
     if let Serving::Test(_) = serving {
