@@ -67,10 +67,14 @@ mod tests {
     use chrono::NaiveDateTime;
 
     use super::*;
-    use crate::{Timestamp, ids::SkillId, skills::SkillType};
+    use crate::{
+        Timestamp,
+        ids::SkillId,
+        skills::{SkillFields, SkillType},
+    };
 
     fn skill(number: u128, name: &str) -> Skill {
-        Skill {
+        Skill::from(SkillFields {
             id: SkillId(Uuid::from_u128(number)),
             name: name.to_owned(),
             normalized_name: name.to_owned(),
@@ -78,14 +82,14 @@ mod tests {
             r#type: SkillType::Technical,
             created_at: Timestamp(NaiveDateTime::default()),
             updated_at: Timestamp(NaiveDateTime::default()),
-        }
+        })
     }
 
     #[test]
     fn skills_come_oldest_first_and_unknown_ones_not_at_all() {
         let ids: Vec<Uuid> = (1..=3).map(Uuid::from_u128).collect();
         let catalog = SkillCatalog::of(vec![skill(1, "c"), skill(2, "a"), skill(3, "b")]);
-        let names = |ids: &[Uuid]| catalog.known(ids).into_iter().map(|skill| skill.name).collect::<Vec<_>>();
+        let names = |ids: &[Uuid]| catalog.known(ids).iter().map(|skill| skill.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&[ids[2], ids[0], ids[1]]), ["c", "a", "b"]);
         assert_eq!(names(&[ids[0], Uuid::from_u128(4)]), ["c"]);
     }

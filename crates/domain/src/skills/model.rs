@@ -1,5 +1,16 @@
+use std::{
+    borrow::Cow,
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
+
 use chrono::NaiveDateTime;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
 use crate::{Timestamp, ids::SkillId};
 
@@ -16,9 +27,10 @@ impl SkillType {
 }
 
 /// A row of "Skill".
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Skill {
+#[schema(as = Skill)]
+pub struct SkillFields {
     pub id: SkillId,
     #[schema(example = "JavaScript")]
     pub name: String,
@@ -30,6 +42,55 @@ pub struct Skill {
     pub r#type: SkillType,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+/// A skill, which is shown on many pages: its copies share the row, and its JSON is written once.
+#[derive(Clone, Debug)]
+pub struct Skill(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    fields: SkillFields,
+    json: OnceLock<Option<Box<RawValue>>>,
+}
+
+impl From<SkillFields> for Skill {
+    fn from(fields: SkillFields) -> Self {
+        Self(Arc::new(Shared { fields, json: OnceLock::new() }))
+    }
+}
+
+impl Deref for Skill {
+    type Target = SkillFields;
+
+    fn deref(&self) -> &SkillFields {
+        &self.0.fields
+    }
+}
+
+impl Serialize for Skill {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.json.get_or_init(|| to_raw_value(&self.0.fields).ok()) {
+            Some(json) => json.serialize(serializer),
+            None => self.0.fields.serialize(serializer),
+        }
+    }
+}
+
+impl PartialSchema for Skill {
+    fn schema() -> RefOr<Schema> {
+        SkillFields::schema()
+    }
+}
+
+impl ToSchema for Skill {
+    fn name() -> Cow<'static, str> {
+        SkillFields::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        SkillFields::schemas(schemas);
+    }
 }
 
 /// A row of "Skill" as PostgreSQL's `json_agg` writes it: times have no zone.
@@ -47,7 +108,7 @@ pub(crate) struct SkillRow {
 
 impl From<SkillRow> for Skill {
     fn from(row: SkillRow) -> Self {
-        Self {
+        Self::from(SkillFields {
             id: row.id,
             name: row.name,
             normalized_name: row.normalized_name,
@@ -55,7 +116,7 @@ impl From<SkillRow> for Skill {
             r#type: row.r#type,
             created_at: Timestamp(row.created_at),
             updated_at: Timestamp(row.updated_at),
-        }
+        })
     }
 }
 

@@ -3,31 +3,33 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{NewSkill, Skill, SkillType};
+use super::{NewSkill, Skill, SkillFields, SkillType};
 use crate::{Timestamp, ids::SkillId};
 
 /// All skills, in the order they were made.
 pub async fn list_skills(connection: &mut PgConnection) -> Result<Vec<Skill>, sqlx::Error> {
-    sqlx::query_as!(
-        Skill,
+    let skills = sqlx::query_as!(
+        SkillFields,
         r#"SELECT "id" AS "id: SkillId", "name", "normalizedName" AS normalized_name, coalesce("aliases", '{}') AS "aliases!",
                   "type" AS "type: SkillType", "createdAt" AS "created_at: Timestamp", "updatedAt" AS "updated_at: Timestamp"
            FROM "Skill" ORDER BY "createdAt", "id""#
     )
     .fetch_all(connection)
-    .await
+    .await?;
+    Ok(skills.into_iter().map(Skill::from).collect())
 }
 
 pub async fn find_skill(connection: &mut PgConnection, id: SkillId) -> Result<Option<Skill>, sqlx::Error> {
-    sqlx::query_as!(
-        Skill,
+    let skill = sqlx::query_as!(
+        SkillFields,
         r#"SELECT "id" AS "id: SkillId", "name", "normalizedName" AS normalized_name, coalesce("aliases", '{}') AS "aliases!",
                   "type" AS "type: SkillType", "createdAt" AS "created_at: Timestamp", "updatedAt" AS "updated_at: Timestamp"
            FROM "Skill" WHERE "id" = $1"#,
         id.0,
     )
     .fetch_optional(connection)
-    .await
+    .await?;
+    Ok(skill.map(Skill::from))
 }
 
 pub async fn insert_skill(
@@ -35,8 +37,8 @@ pub async fn insert_skill(
     skill: &NewSkill,
     normalized_name: &str,
 ) -> Result<Skill, sqlx::Error> {
-    sqlx::query_as!(
-        Skill,
+    let skill = sqlx::query_as!(
+        SkillFields,
         r#"INSERT INTO "Skill" ("name", "normalizedName", "aliases", "type") VALUES ($1, $2, $3, $4)
            RETURNING "id" AS "id: SkillId", "name", "normalizedName" AS normalized_name, coalesce("aliases", '{}') AS "aliases!",
                   "type" AS "type: SkillType", "createdAt" AS "created_at: Timestamp", "updatedAt" AS "updated_at: Timestamp""#,
@@ -46,7 +48,8 @@ pub async fn insert_skill(
         skill.r#type as SkillType,
     )
     .fetch_one(connection)
-    .await
+    .await?;
+    Ok(skill.into())
 }
 
 /// How many of `ids` exist.
@@ -71,7 +74,7 @@ macro_rules! list_linked {
             .into_iter()
             .map(|row| LinkedSkill {
                 of: row.of,
-                skill: Skill {
+                skill: Skill::from(SkillFields {
                     id: row.id,
                     name: row.name,
                     normalized_name: row.normalized_name,
@@ -79,7 +82,7 @@ macro_rules! list_linked {
                     r#type: row.r#type,
                     created_at: row.created_at,
                     updated_at: row.updated_at,
-                },
+                }),
             })
             .collect())
     }};
