@@ -15,6 +15,8 @@ use freehunt_domain::{
 };
 use serde::Serialize;
 
+use crate::extract::Json;
+
 pub type ApiResult<T> = Result<T, ApiError>;
 
 /// The sentence, or one sentence per failed rule.
@@ -180,7 +182,7 @@ impl IntoResponse for ApiError {
             tracing::error!(status = self.status.as_u16(), source, "request failed");
         }
         let body = ErrorBody { message: self.message, error: self.error, status_code: self.status.as_u16() };
-        let mut response = (self.status, axum::response::Json(body)).into_response();
+        let mut response = (self.status, Json(body)).into_response();
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -1,7 +1,7 @@
 //! `PUT /checkpoints/{id}`: the freelance submits, the company approves and so pays, the owner edits before payment.
 //! Which of them it is follows from the session, never from the body.
 
-use axum::{extract::State, response::Json};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use freehunt_domain::{
     Cents,
@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use crate::{
     error::{ApiError, ApiResult, ErrorBody, FORBIDDEN},
-    extract::{AllowedBody, Field, Rule, Validate},
+    extract::{AllowedBody, Field, Json, Rule, Validate},
     routes::{
         checkpoints::views::PartyCheckpoint, job_posting_payments::patience, job_postings::access::CheckpointToAdvance,
         stripe::refresh_account,

@@ -3,7 +3,6 @@
 use axum::{
     extract::{FromRequestParts, State},
     http::request::Parts,
-    response::Json,
 };
 use freehunt_domain::{
     documents::{self, Document, DocumentType, queries},
@@ -15,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::upload::key_of_url;
 use crate::{
     error::{ApiError, ApiResult, ErrorBody, NOTHING_TO_DELETE},
-    extract::{Access, Allowed, Created, Field, MaybeJson, PathId, Rule, Session, ValidBody, Validate},
+    extract::{Access, Allowed, Created, Field, Json, MaybeJson, PathId, Rule, Session, ValidBody, Validate},
     state::AppState,
 };
 

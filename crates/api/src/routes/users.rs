@@ -1,9 +1,6 @@
 //! `/users`: one's own account. Everybody else's does not exist, as far as these answers tell.
 
-use axum::{
-    extract::{Path, State, rejection::PathRejection},
-    response::Json,
-};
+use axum::extract::{Path, State, rejection::PathRejection};
 use freehunt_domain::{
     Timestamp,
     ids::{CompanyId, FreelanceId, UserId},
@@ -15,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{ApiError, ApiResult, ErrorBody},
-    extract::{Access, Allowed, AllowedBody, ClientAddress, Field, PathId, Rule, Session, Validate},
+    extract::{Access, Allowed, AllowedBody, ClientAddress, Field, Json, PathId, Rule, Session, Validate},
     number::Number,
     routes::closed,
     state::AppState,

@@ -4,7 +4,7 @@ mod access;
 mod errors;
 mod views;
 
-use axum::{extract::State, response::Json};
+use axum::extract::State;
 use freehunt_domain::{
     candidates::{self, ApplyError, Candidate, CandidateStatus, Decision, NewCandidate, queries},
     ids::{CandidateId, CompanyId, FreelanceId, JobPostingId},
@@ -21,7 +21,7 @@ use self::{
 };
 use crate::{
     error::{ApiError, ApiResult, ErrorBody},
-    extract::{Allowed, AllowedBody, ClientAddress, Created, Field, Rule, Session, ValidBody, Validate},
+    extract::{Allowed, AllowedBody, ClientAddress, Created, Field, Json, Rule, Session, ValidBody, Validate},
     routes::{closed, stripe::refresh_account},
     state::AppState,
 };

@@ -2,7 +2,7 @@
 
 pub mod views;
 
-use axum::{extract::State, response::Json};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use freehunt_domain::{
     Cents, Timestamp,
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use self::views::{CheckpointView, PartyCheckpoint};
 use crate::{
     error::{ApiError, ApiResult, ErrorBody, NOTHING_TO_DELETE},
-    extract::{Allowed, ClientAddress, Created, Field, Rule, Session, ValidBody, Validate},
+    extract::{Allowed, ClientAddress, Created, Field, Json, Rule, Session, ValidBody, Validate},
     routes::job_postings::access::{CheckpointToView, OwnedCheckpoint, OwnedJobPosting, VisibleJobPosting},
     state::AppState,
 };

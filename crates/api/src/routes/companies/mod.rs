@@ -5,7 +5,7 @@ mod bodies;
 mod views;
 
 use access::VisibleCompany;
-use axum::{extract::State, response::Json};
+use axum::extract::State;
 use bodies::{CreateCompany, UpdateCompany};
 use freehunt_domain::{
     companies::{Company, queries},
@@ -19,7 +19,7 @@ use views::{CompanyView, OwnCompany};
 
 use crate::{
     error::{ApiError, ApiResult, ErrorBody, NOTHING_TO_UPDATE},
-    extract::{Allowed, AllowedBody, ClientAddress, Created, MaybeJson, Session},
+    extract::{Allowed, AllowedBody, ClientAddress, Created, Json, MaybeJson, Session},
     routes::{
         closed,
         profiles::{OwnUserPath, OwnedProfile, ProfileCreator, assert_self},

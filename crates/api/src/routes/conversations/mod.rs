@@ -2,7 +2,7 @@
 
 pub mod access;
 
-use axum::{extract::State, response::Json};
+use axum::extract::State;
 use freehunt_domain::{
     conversations::{self, BeginConversationError, Conversation, ConversationDetails, NewConversation, queries},
     ids::{ConversationId, ProjectId, UserId},
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use self::access::{ConversationToRead, NO_CONVERSATION, OwnConversations, ProjectConversation};
 use crate::{
     error::{ApiError, ApiResult, ErrorBody},
-    extract::{Allowed, Created, Field, MaybeJson, Rule, Session, Unknown, ValidBody, Validate},
+    extract::{Allowed, Created, Field, Json, MaybeJson, Rule, Session, Unknown, ValidBody, Validate},
     routes::{closed, projects::views::PersonView},
     state::AppState,
 };

@@ -3,7 +3,7 @@
 mod bodies;
 pub mod views;
 
-use axum::{extract::State, response::Json};
+use axum::extract::State;
 use bodies::{CreateFreelance, SearchFreelances, UpdateFreelance};
 use freehunt_domain::{
     freelances::{self, Freelance, SaveFreelanceError, queries},
@@ -20,7 +20,7 @@ use views::{FreelancePage, FreelanceView, OwnFreelance};
 
 use crate::{
     error::{ApiError, ApiResult, ErrorBody, NOTHING_TO_UPDATE},
-    extract::{Allowed, AllowedBody, ClientAddress, Created, MaybeSession, PathId, Session, ValidBody},
+    extract::{Allowed, AllowedBody, ClientAddress, Created, Json, MaybeSession, PathId, Session, ValidBody},
     routes::{
         closed,
         profiles::{OwnUserPath, OwnedProfile, ProfileCreator, assert_self},

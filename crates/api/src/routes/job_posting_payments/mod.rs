@@ -5,7 +5,7 @@ mod errors;
 
 use std::time::Duration;
 
-use axum::{extract::State, response::Json};
+use axum::extract::State;
 use freehunt_domain::{
     ids::{JobPostingId, RefundIntentId},
     job_postings::{queries::find_job_posting, relations},
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use self::checkout::*;
 use crate::{
     error::{ApiResult, ErrorBody},
-    extract::{Allowed, AllowedBody, Created, Field, Rule, Session, Validate},
+    extract::{Allowed, AllowedBody, Created, Field, Json, Rule, Session, Validate},
     number::Number,
     routes::{
         closed,

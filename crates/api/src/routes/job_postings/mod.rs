@@ -7,7 +7,7 @@ pub mod views;
 
 use std::collections::HashMap;
 
-use axum::{extract::State, response::Json};
+use axum::extract::State;
 use freehunt_domain::{
     ids::{JobPostingId, UserId},
     job_postings::{
@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     error::{ApiError, ApiResult, ErrorBody, FORBIDDEN},
-    extract::{Allowed, AllowedBody, ClientAddress, Created, MaybeSession, Session, ValidBody},
+    extract::{Allowed, AllowedBody, ClientAddress, Created, Json, MaybeSession, Session, ValidBody},
     routes::profiles::OwnUserPath,
     state::AppState,
 };

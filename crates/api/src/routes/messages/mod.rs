@@ -3,7 +3,7 @@
 mod access;
 mod bodies;
 
-use axum::{extract::State, http::HeaderMap, response::Json};
+use axum::{extract::State, http::HeaderMap};
 use freehunt_domain::{
     ids::{ConversationId, MessageId, UserId},
     messages::{self, ChangeMessageError, Message, MessageChange, NewMessage, SendMessageError},
@@ -17,7 +17,7 @@ use self::{
 };
 use crate::{
     error::{ApiError, ApiResult, ErrorBody, NOTHING_TO_UPDATE},
-    extract::{Allowed, AllowedBody, Created, Session, ValidBody},
+    extract::{Allowed, AllowedBody, Created, Json, Session, ValidBody},
     routes::{
         closed,
         conversations::access::{MessagesToRead, NO_CONVERSATION},

@@ -3,7 +3,7 @@
 pub mod access;
 pub mod views;
 
-use axum::{extract::State, response::Json};
+use axum::extract::State;
 use freehunt_domain::{
     ids::{CompanyId, FreelanceId, JobPostingId, ProjectId},
     projects::{self, queries},
@@ -15,7 +15,7 @@ use self::{
 };
 use crate::{
     error::{ApiResult, ErrorBody},
-    extract::{Allowed, Session, Text},
+    extract::{Allowed, Json, Session, Text},
     routes::closed,
     state::AppState,
 };

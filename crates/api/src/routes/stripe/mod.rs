@@ -2,14 +2,13 @@
 
 mod accounts;
 
-use axum::response::Json;
 use freehunt_domain::{Cents, money::TransferFees};
 use serde::{Deserialize, Serialize};
 
 pub use self::accounts::*;
 use crate::{
     error::{ApiResult, ErrorBody},
-    extract::{Created, Field, Rule, Session, Unknown, ValidBody, Validate},
+    extract::{Created, Field, Json, Rule, Session, Unknown, ValidBody, Validate},
     number::Number,
     routes::closed,
 };

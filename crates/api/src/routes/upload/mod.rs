@@ -5,7 +5,6 @@ mod receive;
 use axum::{
     extract::{FromRequestParts, RawQuery, Request, State},
     http::{StatusCode, request::Parts},
-    response::Json,
 };
 use freehunt_domain::{
     documents::{self, AttachError, Document, DocumentType, NewObject, queries},
@@ -20,7 +19,7 @@ pub use self::receive::UploadMemory;
 use self::receive::{ReceivedFile, receive_file};
 use crate::{
     error::{ApiError, ApiResult, ErrorBody},
-    extract::{Access, Allowed, Created, PathId, Session},
+    extract::{Access, Allowed, Created, Json, PathId, Session},
     state::AppState,
 };
 
