@@ -10,8 +10,10 @@ use axum::{
     response::Response,
 };
 use opentelemetry::trace::Status;
-use tracing::Instrument;
+use tracing::{Instrument, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::traces;
 
 const REQUEST_ID: &str = "x-request-id";
 
@@ -36,14 +38,10 @@ where
     let method = method_of(request.method());
     let route = route_of(&request);
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let span = tracing::info_span!(
-        "request",
-        request_id = id,
-        method,
-        route,
-        otel.name = format!("{method} {route}"),
-        otel.kind = "server",
-    );
+    let span = tracing::info_span!("request", request_id = id, method, route, otel.name = Empty, otel.kind = Empty,);
+    if traces::are_made() {
+        span.record("otel.name", format!("{method} {route}")).record("otel.kind", "server");
+    }
     let under_way = UnderWay::begin(method, route);
     let response = handle(request).instrument(span.clone()).await;
     // Only for traces: a field recorded late makes the log's layer read and write all of the span's fields again.
