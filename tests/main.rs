@@ -23,6 +23,8 @@ mod exploits;
 mod faults;
 mod freelances;
 mod health;
+#[cfg(target_os = "linux")]
+mod idle_connections;
 mod job_postings;
 mod jobs;
 mod kills;

@@ -131,7 +131,7 @@ pub fn serve_replica(threads: usize) {
         let config = ApiConfig::load(&source).expect("good settings");
         let (bind, port) = (config.http.bind, config.http.port);
         let server = freehunt_api::build(config, Clock::system()).expect("the server can be built");
-        let listener = freehunt_serving::serve::bind(bind, port).await.expect("the port is free again");
+        let listener = freehunt_serving::serve::bind(bind, port).expect("the port is free again");
         serve::serve(server, listener, CancellationToken::new()).await.expect("it serves until it is killed");
     });
 }
@@ -142,7 +142,7 @@ pub fn serve_chat_replica(threads: usize) {
         let config = MessagingConfig::load(&source).expect("good settings");
         let (bind, port) = (config.http.bind, config.http.port);
         let server = freehunt_messaging::build(config, Clock::system()).expect("the server can be built");
-        let listener = freehunt_serving::serve::bind(bind, port).await.expect("the port is free again");
+        let listener = freehunt_serving::serve::bind(bind, port).expect("the port is free again");
         let serving = freehunt_messaging::serve::serve(server, listener, CancellationToken::new());
         serving.await.expect("it serves until it is killed");
     });

@@ -54,7 +54,7 @@ async fn run() -> anyhow::Result<()> {
     let traces = endpoint.map(|endpoint| Traces::start(endpoint, "freehunt-messaging")).transpose()?;
     logging::start(&config.log, traces.as_ref());
     logging::warn_all(&config.warnings);
-    let listener = bind(config.http.bind, config.http.port).await?;
+    let listener = bind(config.http.bind, config.http.port)?;
     let recorder = config.metrics_address.map(|address| Recorder::install().map(|it| (it, address))).transpose()?;
     let server = build(config, Clock::system())?;
     if let Some((recorder, address)) = recorder {

@@ -7,6 +7,7 @@ pub mod health;
 pub mod heart;
 pub mod logging;
 pub mod metrics;
+pub mod open_files;
 pub mod readiness;
 pub mod requests;
 pub mod serve;

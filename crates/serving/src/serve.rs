@@ -3,19 +3,27 @@
 //! Connections are served here and not by `axum::serve`, which has no time limit for a client that drips its headers,
 //! keeps an idle connection for ever or stops reading its answer, and lets headers be as long as they like.
 
-use std::{convert::Infallible, net::IpAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::Context;
 use axum::{extract::ConnectInfo, response::Response, serve::Listener};
 use freehunt_config::HttpConfig;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinSet,
+};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
-use crate::Readiness;
+use crate::{Readiness, open_files};
 
 /// The longest request line and header together, in bytes: twice what the original's server took. Longer ones are 431.
 const HEAD_BYTES: usize = 32 * 1024;
@@ -23,6 +31,10 @@ const HEAD_BYTES: usize = 32 * 1024;
 const HEAD_FIELDS: usize = 100;
 /// How long a client may refuse to read its answer.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many connections the kernel keeps until they are taken, if `net.core.somaxconn` allows it. Of a burst that is larger,
+/// clients wait a second before they try again; the usual 128 are soon reached.
+const BACKLOG: u32 = 4096;
 
 /// How one server is stopped.
 pub struct Shutdown<'a> {
@@ -62,12 +74,23 @@ impl<S> Serves for S where
 }
 
 /// Binds the configured address; a taken port is one clear sentence.
-pub async fn bind(address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
-    TcpListener::bind((address, port)).await.with_context(|| format!("port {port} on {address} cannot be used"))
+pub fn bind(address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+    listen((address, port).into()).with_context(|| format!("port {port} on {address} cannot be used"))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that is started again need not wait for the connections of the one before; Windows means another thing by it.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves until the shutdown is over. `peer` makes what handlers take as `ConnectInfo`; `before_closing` runs after the
 /// delay, while connections are still taken. What is not finished in time is cut.
+///
+/// As many connections are taken as the process may have open files; more wait until one is closed.
 pub async fn serve<L, S, P>(
     listener: L,
     service: S,
@@ -79,6 +102,7 @@ pub async fn serve<L, S, P>(
     S: Serves,
     P: Clone + Send + Sync + 'static,
 {
+    open_files::raise_limit();
     let stop_accepting = CancellationToken::new();
     let drained = async {
         shutdown.stop.cancelled().await;
@@ -179,7 +203,7 @@ pub fn stop_signal() -> CancellationToken {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::SocketAddr, sync::Arc, time::Instant};
+    use std::{sync::Arc, time::Instant};
 
     use axum::{Router, routing::get};
     use tokio::{
@@ -194,7 +218,7 @@ mod tests {
     const SHORT: Duration = Duration::from_secs(1);
 
     async fn start(router: Router, stop: &CancellationToken) -> (SocketAddr, JoinHandle<()>) {
-        let listener = bind([127, 0, 0, 1].into(), 0).await.unwrap();
+        let listener = bind([127, 0, 0, 1].into(), 0).unwrap();
         let address = listener.local_addr().unwrap();
         let peer = |_: &TcpStream, address: SocketAddr| address;
         (address, tokio::spawn(serve_connections(listener, router, peer, SHORT, stop.clone())))

@@ -18,7 +18,7 @@ pub async fn run() -> anyhow::Result<()> {
     logging::start(&config.log, traces.as_ref());
     logging::warn_all(&config.warnings);
     // The port first: a second server on it must not touch the database.
-    let listener = bind(config.http.bind, config.http.port).await?;
+    let listener = bind(config.http.bind, config.http.port)?;
     let recorder = config.metrics_address.map(|address| Recorder::install().map(|it| (it, address))).transpose()?;
     let outcome = migrate::bring_up_to_date(&config.database).await?;
     tracing::info!(schema = migrate::describe(outcome), "database ready");
