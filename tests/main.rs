@@ -47,6 +47,7 @@ mod readme;
 mod refunds;
 mod refunds_by_hand;
 mod robustness;
+mod rollback;
 mod schema;
 mod search;
 mod secrets;
