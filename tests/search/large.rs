@@ -4,6 +4,7 @@ use freehunt_domain::{
     freelances::{self, FreelanceSearch},
     job_postings::search::{self, JobPostingSearch},
     search::Searching,
+    skills::SkillCatalog,
 };
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -174,11 +175,12 @@ async fn search_postings(connection: &mut PgConnection) {
         ),
     ];
     let searching = Searching::default();
+    let catalog = SkillCatalog::load(connection).await.unwrap();
     // The first search for a word takes the sample that the others use.
-    search::search(connection, &titled("quantique"), None, &searching).await.unwrap();
+    search::search(connection, &catalog, &titled("quantique"), None, &searching).await.unwrap();
     for (name, search, asks, most, totals) in cases {
         let asker = asks.then_some(seeker);
-        let (rows, found) = fetched!(connection, search::search(connection, &search, asker, &searching));
+        let (rows, found) = fetched!(connection, search::search(connection, &catalog, &search, asker, &searching));
         assert!(rows <= most, "{name}: {rows} rows");
         assert!(totals.contains(&found.total), "{name}: total {}", found.total);
         let beyond = search.skip > 50_000;
@@ -207,9 +209,10 @@ async fn search_profiles(connection: &mut PgConnection) {
         ("a skill", FreelanceSearch { skill_names: Some(vec!["Skill 7".into()]), ..base.clone() }, 1500, 500..=3000),
     ];
     let searching = Searching::default();
-    freelances::search(connection, &asking("quantique"), &searching).await.unwrap();
+    let catalog = SkillCatalog::load(connection).await.unwrap();
+    freelances::search(connection, &catalog, &asking("quantique"), &searching).await.unwrap();
     for (name, search, most, totals) in cases {
-        let (rows, page) = fetched!(connection, freelances::search(connection, &search, &searching));
+        let (rows, page) = fetched!(connection, freelances::search(connection, &catalog, &search, &searching));
         assert!(rows <= most, "{name}: {rows} rows");
         assert!(totals.contains(&page.total), "{name}: total {}", page.total);
         assert_eq!(page.found.len(), usize::try_from(page.total.min(10)).unwrap(), "{name}");

@@ -10,6 +10,7 @@ use freehunt_domain::{
         search::{self, JobPostingSearch},
     },
     search::{Limits, Searching},
+    skills::SkillCatalog,
 };
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use sqlx::{FromRow, PgConnection};
@@ -218,7 +219,9 @@ struct Answer {
 }
 
 async fn ask(connection: &mut PgConnection, asked: &Asked, seeker: Option<UserId>, limits: &Limits) -> Answer {
-    let found = search::search(connection, &asked.postings(), seeker, &Searching::from(*limits)).await.unwrap();
+    let catalog = SkillCatalog::load(connection).await.unwrap();
+    let found =
+        search::search(connection, &catalog, &asked.postings(), seeker, &Searching::from(*limits)).await.unwrap();
     Answer {
         ids: found.page.iter().map(|hit| hit.found.posting.id.0).collect(),
         common: found.page.iter().map(|hit| hit.common_skills).collect(),
@@ -288,12 +291,15 @@ async fn searches_of_profiles_find_what_a_naive_one_finds() {
         run(connection, ROWS).await;
         let profiles = profiles(connection).await;
         assert_eq!(profiles.len(), 500);
+        let catalog = SkillCatalog::load(connection).await.unwrap();
         let mut runner = TestRunner::deterministic();
         for _ in 0..200 {
             let asked = asked().new_tree(&mut runner).unwrap().current();
             let matches: Vec<Row> = profiles.iter().filter(|row| asked.matches(row, true)).cloned().collect();
             for limits in [Limits::default(), Limits { look: 20, rare: 10, ..Limits::default() }, LARGE] {
-                let page = freelances::search(connection, &asked.profiles(), &Searching::from(limits)).await.unwrap();
+                let page = freelances::search(connection, &catalog, &asked.profiles(), &Searching::from(limits))
+                    .await
+                    .unwrap();
                 let ids: Vec<Uuid> = page.found.iter().map(|hit| hit.freelance.id.0).collect();
                 if limits.near == LARGE.near {
                     let answer = Answer { ids, common: Vec::new(), total: page.total };

@@ -1,6 +1,6 @@
 //! The public search of freelances, newest first; `crate::search` says how a page is found, and how far it goes.
 
-use sqlx::{PgConnection, types::Json};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Freelance;
@@ -8,7 +8,7 @@ use crate::{
     Timestamp,
     ids::{FreelanceId, UserId},
     search::{self, Conditions, Searching, Slice, containing},
-    skills::{Skill, SkillRow},
+    skills::{Skill, SkillCatalog},
 };
 
 /// What is looked for; what is `None` does not matter. All conditions that are given must hold.
@@ -49,6 +49,7 @@ pub struct SearchPage {
 /// One page of results. Two to six statements.
 pub async fn search(
     connection: &mut PgConnection,
+    catalog: &SkillCatalog,
     search: &FreelanceSearch,
     searching: &Searching,
 ) -> Result<SearchPage, sqlx::Error> {
@@ -59,7 +60,7 @@ pub async fn search(
     let slice = Slice::new(search.skip, search.take);
     let conditions = conditions(search, skills);
     let page = search::find::<search::Freelances>(connection, conditions, &[], slice, searching).await?;
-    let found = if page.ids.is_empty() { Vec::new() } else { list_found(connection, &page.ids).await? };
+    let found = if page.ids.is_empty() { Vec::new() } else { list_found(connection, catalog, &page.ids).await? };
     Ok(SearchPage { found, total: page.total })
 }
 
@@ -92,24 +93,27 @@ async fn list_named_skills(connection: &mut PgConnection, names: &[String]) -> R
 
 /// The profiles with these ids, in their order. One that was deleted since they were chosen is left out. As in
 /// `crate::search`, parameters in subqueries keep the plan.
-async fn list_found(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<FoundFreelance>, sqlx::Error> {
+async fn list_found(
+    connection: &mut PgConnection,
+    catalog: &SkillCatalog,
+    ids: &[Uuid],
+) -> Result<Vec<FoundFreelance>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT f."id" AS "id: FreelanceId", f."userId" AS "user_id: UserId", f."firstName" AS first_name,
                   f."lastName" AS last_name, f."jobTitle" AS job_title, f."averageDailyRate" AS average_daily_rate,
                   f."seniority", f."location", f."createdAt" AS "created_at: Timestamp",
                   f."updatedAt" AS "updated_at: Timestamp", u."username",
-                  linked.skills AS "skills: Json<Vec<SkillRow>>"
+                  ARRAY(SELECT link."B" FROM "_FreelanceToSkill" link WHERE link."A" = f."id") AS "skills!"
            FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS chosen (id, place)
                 JOIN "Freelance" f ON f."id" = chosen.id JOIN "User" u ON u."id" = f."userId"
-                LEFT JOIN (SELECT link."A" AS id, json_agg(s ORDER BY s."createdAt", s."id") AS skills
-                           FROM "_FreelanceToSkill" link JOIN "Skill" s ON s."id" = link."B"
-                           WHERE link."A" = ANY((SELECT $1)::uuid[]) GROUP BY link."A") linked ON linked.id = f."id"
            ORDER BY chosen.place"#,
         ids,
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    let found = rows.into_iter().map(|row| FoundFreelance {
+    let lists: Vec<&[Uuid]> = rows.iter().map(|row| row.skills.as_slice()).collect();
+    let skills = catalog.find_each(connection, &lists).await?;
+    let found = rows.into_iter().zip(skills).map(|(row, skills)| FoundFreelance {
         freelance: Freelance {
             id: row.id,
             user_id: row.user_id,
@@ -124,7 +128,7 @@ async fn list_found(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<F
             updated_at: row.updated_at,
         },
         username: row.username,
-        skills: row.skills.map(|rows| rows.0.into_iter().map(Skill::from).collect()).unwrap_or_default(),
+        skills,
     });
     Ok(found.collect())
 }

@@ -12,7 +12,7 @@ use crate::{
     checkpoints::{Checkpoint, CheckpointRow},
     ids::{CompanyId, JobPostingId, UserId},
     search::{self, Conditions, Searching, Slice, containing},
-    skills::{Skill, SkillRow},
+    skills::SkillCatalog,
 };
 
 /// From how many skills in common a posting is recommended.
@@ -60,6 +60,7 @@ pub struct FoundJobPostings {
 /// One page of results for `seeker`, whose skills decide what is recommended. Two to six statements.
 pub async fn search(
     connection: &mut PgConnection,
+    catalog: &SkillCatalog,
     search: &JobPostingSearch,
     seeker: Option<UserId>,
     searching: &Searching,
@@ -71,7 +72,7 @@ pub async fn search(
     if page.ids.is_empty() {
         return Ok(FoundJobPostings { page: Vec::new(), total: page.total });
     }
-    Ok(FoundJobPostings { page: list_found(connection, &page.ids, &common).await?, total: page.total })
+    Ok(FoundJobPostings { page: list_found(connection, catalog, &page.ids, &common).await?, total: page.total })
 }
 
 fn conditions(search: &JobPostingSearch, skills: Option<Vec<Uuid>>) -> Conditions<JobPostingLocation> {
@@ -115,6 +116,7 @@ async fn resolve(
 /// `crate::search`, parameters in subqueries keep the plan.
 async fn list_found(
     connection: &mut PgConnection,
+    catalog: &SkillCatalog,
     ids: &[Uuid],
     common: &[Uuid],
 ) -> Result<Vec<FoundJobPosting>, sqlx::Error> {
@@ -124,23 +126,20 @@ async fn list_found(
                   p."averageDailyRate" AS average_daily_rate, p."seniority", p."totalAmount" AS total_amount,
                   p."status" AS "status: JobPostingStatus", p."createdAt" AS "created_at: Timestamp",
                   p."updatedAt" AS "updated_at: Timestamp", c."name" AS company_name,
-                  linked.skills AS "skills: Json<Vec<SkillRow>>",
+                  ARRAY(SELECT link."B" FROM "_JobPostingToSkill" link WHERE link."A" = p."id") AS "skills!",
                   (SELECT json_agg(s ORDER BY s."date", s."createdAt", s."id") FROM "Checkpoint" s
-                   WHERE s."jobPostingId" = p."id") AS "checkpoints: Json<Vec<CheckpointRow>>",
-                  coalesce(linked.common_skills, 0) AS "common_skills!"
+                   WHERE s."jobPostingId" = p."id") AS "checkpoints: Json<Vec<CheckpointRow>>"
            FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS chosen (id, place)
                 JOIN "JobPosting" p ON p."id" = chosen.id JOIN "Company" c ON c."id" = p."companyId"
-                LEFT JOIN (SELECT link."A" AS id, json_agg(s ORDER BY s."createdAt", s."id") AS skills,
-                                  count(*) FILTER (WHERE s."id" = ANY((SELECT $2::uuid[])::uuid[])) AS common_skills
-                           FROM "_JobPostingToSkill" link JOIN "Skill" s ON s."id" = link."B"
-                           WHERE link."A" = ANY((SELECT $1)::uuid[]) GROUP BY link."A") linked ON linked.id = p."id"
            ORDER BY chosen.place"#,
         ids,
-        common,
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    let found = rows.into_iter().map(|row| {
+    let lists: Vec<&[Uuid]> = rows.iter().map(|row| row.skills.as_slice()).collect();
+    let skills = catalog.find_each(connection, &lists).await?;
+    let found = rows.into_iter().zip(skills).map(|(row, skills)| {
+        let common_skills = row.skills.iter().map(|skill| i64::from(common.contains(skill))).sum();
         let posting = JobPosting {
             id: row.id,
             company_id: row.company_id,
@@ -160,7 +159,6 @@ async fn list_found(
             created_at: row.created_at,
             updated_at: row.updated_at,
         };
-        let skills = row.skills.map(|rows| rows.0.into_iter().map(Skill::from).collect()).unwrap_or_default();
         let checkpoints = row.checkpoints.map(|rows| rows.0.into_iter().map(Checkpoint::from).collect());
         FoundJobPosting {
             found: PublicPosting {
@@ -169,7 +167,7 @@ async fn list_found(
                 skills,
                 checkpoints: checkpoints.unwrap_or_default(),
             },
-            common_skills: row.common_skills,
+            common_skills,
         }
     });
     Ok(found.collect())

@@ -7,5 +7,4 @@ pub mod queries;
 
 pub use catalog::{CHANNEL, SkillCatalog};
 pub use create::{CreateSkillError, NewSkill, create};
-pub(crate) use model::SkillRow;
 pub use model::{Skill, SkillFields, SkillType, normalize_name};

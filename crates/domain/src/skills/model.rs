@@ -4,7 +4,6 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::{
@@ -90,33 +89,6 @@ impl ToSchema for Skill {
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         SkillFields::schemas(schemas);
-    }
-}
-
-/// A row of "Skill" as PostgreSQL's `json_agg` writes it: times have no zone.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct SkillRow {
-    id: SkillId,
-    name: String,
-    normalized_name: String,
-    aliases: Option<Vec<String>>,
-    r#type: SkillType,
-    created_at: NaiveDateTime,
-    updated_at: NaiveDateTime,
-}
-
-impl From<SkillRow> for Skill {
-    fn from(row: SkillRow) -> Self {
-        Self::from(SkillFields {
-            id: row.id,
-            name: row.name,
-            normalized_name: row.normalized_name,
-            aliases: row.aliases.unwrap_or_default(),
-            r#type: row.r#type,
-            created_at: Timestamp(row.created_at),
-            updated_at: Timestamp(row.updated_at),
-        })
     }
 }
 

@@ -176,8 +176,9 @@ pub async fn search_freelances(
     State(state): State<AppState>,
     ValidBody(body): ValidBody<SearchFreelances>,
 ) -> ApiResult<Json<FreelancePage>> {
+    let skills = state.skills.get(&state).await?;
     let mut connection = state.connection().await?;
-    let found = freelances::search(&mut connection, &body.into(), &state.searching).await?;
+    let found = freelances::search(&mut connection, &skills.catalog, &body.into(), &state.searching).await?;
     connection.finish();
     Ok(Json(found.into()))
 }

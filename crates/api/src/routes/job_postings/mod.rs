@@ -216,8 +216,9 @@ pub async fn search_job_postings(
     ValidBody(body): ValidBody<SearchJobPostings>,
 ) -> ApiResult<Json<FoundJobPostingsView>> {
     let seeker = reader.session.filter(|session| session.role == Role::Freelance).map(|session| session.user_id);
+    let skills = state.skills.get(&state).await?;
     let mut connection = state.connection().await?;
-    let found = search::search(&mut connection, &body.into_search(), seeker, &state.searching).await?;
+    let found = search::search(&mut connection, &skills.catalog, &body.into_search(), seeker, &state.searching).await?;
     connection.finish();
     let data = found.page.into_iter().map(FoundJobPostingView::of).collect();
     Ok(Json(FoundJobPostingsView { data, total: found.total }))
