@@ -126,9 +126,9 @@ impl Sides<'_> {
         }
         let paid = books.paid_sessions_of_posting(&canceled.to_string())[0].payment_intent.clone();
         assert_eq!(books.refunds_of(&paid.expect("it was paid")).len(), 1);
-        let me = self.at(&company).post("/auth/logout", json!({})).await;
-        me.expect(201);
-        self.at(&company).get("/auth/getme").await.expect(401);
+        self.at(&company).post("/auth/logout", json!({})).await.expect(201);
+        // The other side is told.
+        eventually("the session has ended", async || self.at(&company).get("/auth/getme").await.status == 401).await;
     }
 }
 
