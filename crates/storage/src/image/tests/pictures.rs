@@ -85,6 +85,13 @@ fn every_pixel_type_is_taken() {
 }
 
 #[test]
+fn colours_of_ink_become_those_of_light() {
+    let image = opened(&sanitise(CMYK_JPEG).unwrap());
+    assert_eq!((image.color().channel_count(), image.dimensions()), (3, (16, 16)));
+    assert!(near(&image, 8, 8, Rgb([200, 30, 30])), "{:?}", image.get_pixel(8, 8));
+}
+
+#[test]
 fn invisible_colours_do_not_bleed_into_edges() {
     for side in [900, 2600] {
         let safe = sanitise(&encoded(&disc(side), ImageFormat::Png)).unwrap();
