@@ -188,6 +188,9 @@ def others():
     expect(urls == {"backend", "messaging"}, f"redis: {urls}")
     expect(set(redis["services"]["chat-redis"]["networks"]) == {"data"} and published(redis) == DOCUMENTED_PORTS, "redis: who can reach it")
     expect(set(redis["secrets"]) == SECRETS, "redis: another secret")
+    pictures = config("compose.yaml", "compose.prod.yaml", S3_PUBLIC_URL="https://images.example")
+    addresses = [it["services"]["backend"]["environment"].get("S3_PUBLIC_URL") for it in (closed, pictures)]
+    expect(addresses == ["", "https://images.example"], f"the address of the avatars: {addresses}")
     host = config("compose.yaml", "compose.prod.yaml", "compose.host.yaml")
     modes = {port.get("mode") for port in host["services"].get("traefik", {}).get("ports", ()) if port["published"] == 80}
     expect(modes == {"host"}, f"host: {modes}")
