@@ -31,7 +31,7 @@ OWN_IMAGES = ("freehunt-frontend", "freehunt-backend", "freehunt-messaging", "fr
 # What the guide asks for: two cores, and what the kernel and the system leave of 4 GB.
 CORES, MEMORY = 2.0, 3700 * 10**6
 HOSTS = {"", "www.", "api.", "socket.", "authentik.", "matomo.", "uptime.", "traefik."}
-OPTIONAL = ("compose.closed.yaml", "compose.tunnel.yaml", "compose.host.yaml", "compose.redis.yaml")
+OPTIONAL = ("compose.closed.yaml", "compose.setup.yaml", "compose.tunnel.yaml", "compose.host.yaml", "compose.redis.yaml")
 # Of PostgreSQL: its own, the backup's, and an operator's commands.
 OTHER_CONNECTIONS = 30
 problems = []
@@ -181,6 +181,10 @@ def others():
             fits(stack, " ".join(files) or "production")
     closed = config("compose.yaml", "compose.prod.yaml", "compose.closed.yaml")
     expect(published(closed) == {80}, f"closed: {published(closed)}")
+    setup = config("compose.yaml", "compose.prod.yaml", "compose.closed.yaml", "compose.setup.yaml")
+    asked = {router for service in setup["services"].values() for label, value in labels_of(service).items()
+             if value == "dashboard-password" and (router := label.removeprefix("traefik.http.routers.").removesuffix(".middlewares"))}
+    expect(asked == {"dashboard", "dashboard-host", "authentik-setup", "matomo", "uptime"}, f"setup: a password for {sorted(asked)}")
     tunnel = config("compose.yaml", "compose.prod.yaml", "compose.closed.yaml", "compose.tunnel.yaml", TUNNEL_TOKEN="token")
     expect(published(tunnel) == set(), f"tunnel: {published(tunnel)}")
     redis = config("compose.yaml", "compose.prod.yaml", "compose.redis.yaml")
