@@ -1,5 +1,6 @@
 //! `/upload`: pictures on their way into the bucket.
 
+mod pace;
 mod receive;
 
 use axum::{

@@ -24,6 +24,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
+use super::pace::{Pace, RECEIVE_LIMIT};
 use crate::error::{ApiError, ApiResult};
 
 /// The largest files that are in memory at once.
@@ -33,10 +34,6 @@ const MEMORY_UNIT: usize = 1024;
 const FILES_OF_A_USER: usize = 2;
 /// How long a request waits for its turn and for memory.
 const WAIT_LIMIT: Duration = Duration::from_secs(20);
-/// How long nothing may arrive.
-const IDLE_LIMIT: Duration = Duration::from_secs(5);
-/// How long the whole body may take; 5 MB in this time are 2 Mbit/s.
-const RECEIVE_LIMIT: Duration = Duration::from_secs(20);
 /// After so many bytes other requests have their turn: a body that has arrived would be read in one go.
 const TURN_BYTES: usize = 64 * 1024;
 /// Boundaries, part headers and text fields around the file.
@@ -109,7 +106,7 @@ pub struct ReceivedFile {
 
 /// Reads the file `file` of the form; a `bucketName` beside it must be that of the avatars, and other texts are ignored.
 pub async fn receive_file(
-    mut request: Request,
+    request: Request,
     user_id: UserId,
     memory: &UploadMemory,
     bucket: &str,
@@ -121,11 +118,13 @@ pub async fn receive_file(
     }
     let capacity = declared.unwrap_or(MAX_UPLOAD_BYTES).min(MAX_UPLOAD_BYTES);
     let memory = memory.reserve(user_id, capacity).await?;
+    let (mut request, pace) = Pace::of(request, declared.unwrap_or(MAX_UPLOAD_BYTES));
     DefaultBodyLimit::max(MAX_UPLOAD_BYTES + FORM_OVERHEAD_BYTES + MAX_DISCARDED_BYTES).apply(&mut request);
     let multipart = Multipart::from_request(request, &()).await;
     let multipart = multipart.map_err(|_rejection| ApiError::bad_request("Multipart: Boundary not found"))?;
-    let (name, bytes) =
-        timeout(RECEIVE_LIMIT, read_form(multipart, capacity, bucket)).await.map_err(|_elapsed| too_slow())??;
+    let (name, bytes) = timeout(RECEIVE_LIMIT, read_form(multipart, &pace, capacity, bucket))
+        .await
+        .map_err(|_elapsed| too_slow())??;
     Ok(ReceivedFile { name, bytes: bytes.freeze(), memory })
 }
 
@@ -143,11 +142,16 @@ fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn read_form(mut multipart: Multipart, capacity: usize, bucket: &str) -> ApiResult<(String, BytesMut)> {
+async fn read_form(
+    mut multipart: Multipart,
+    pace: &Pace,
+    capacity: usize,
+    bucket: &str,
+) -> ApiResult<(String, BytesMut)> {
     let mut file = None;
     let mut bucket_name = None;
     let mut fields = 0;
-    while let Some(mut field) = in_time(multipart.next_field()).await? {
+    while let Some(mut field) = in_time(pace, multipart.next_field()).await? {
         fields += 1;
         if fields > MAX_FIELDS {
             return Err(ApiError::bad_request("Too many fields"));
@@ -155,11 +159,11 @@ async fn read_form(mut multipart: Multipart, capacity: usize, bucket: &str) -> A
         let name = field.name().unwrap_or_default().to_owned();
         match field.file_name().map(str::to_owned) {
             Some(file_name) if name == "file" && file.is_none() => {
-                file = Some((file_name, read_file(&mut field, capacity).await?));
+                file = Some((file_name, read_file(&mut field, pace, capacity).await?));
             }
             Some(_) => return Err(ApiError::bad_request(format!("Unexpected field - {}", printable(&name)))),
             None => {
-                let text = read_text(&mut field).await?;
+                let text = read_text(&mut field, pace).await?;
                 if name == "bucketName" && bucket_name.replace(text).is_some() {
                     return Err(wrong_bucket());
                 }
@@ -172,10 +176,10 @@ async fn read_form(mut multipart: Multipart, capacity: usize, bucket: &str) -> A
     }
 }
 
-async fn read_file(field: &mut Field<'_>, capacity: usize) -> ApiResult<BytesMut> {
+async fn read_file(field: &mut Field<'_>, pace: &Pace, capacity: usize) -> ApiResult<BytesMut> {
     let mut bytes = BytesMut::with_capacity(capacity);
     let mut turn = 0;
-    while let Some(chunk) = in_time(field.chunk()).await? {
+    while let Some(chunk) = in_time(pace, field.chunk()).await? {
         turn += chunk.len();
         if turn >= TURN_BYTES {
             turn = 0;
@@ -205,9 +209,9 @@ async fn discard(field: &mut Field<'_>) {
     let _ended = timeout(DISCARD_LIMIT, reading).await;
 }
 
-async fn read_text(field: &mut Field<'_>) -> ApiResult<Vec<u8>> {
+async fn read_text(field: &mut Field<'_>, pace: &Pace) -> ApiResult<Vec<u8>> {
     let mut text = Vec::new();
-    while let Some(chunk) = in_time(field.chunk()).await? {
+    while let Some(chunk) = in_time(pace, field.chunk()).await? {
         if text.len() + chunk.len() > MAX_TEXT_BYTES {
             return Err(ApiError::bad_request("Field value too long"));
         }
@@ -216,8 +220,8 @@ async fn read_text(field: &mut Field<'_>) -> ApiResult<Vec<u8>> {
     Ok(text)
 }
 
-async fn in_time<T>(reading: impl Future<Output = Result<T, MultipartError>>) -> ApiResult<T> {
-    timeout(IDLE_LIMIT, reading).await.map_err(|_elapsed| too_slow())?.map_err(|error| broken_form(&error))
+async fn in_time<T>(pace: &Pace, reading: impl Future<Output = Result<T, MultipartError>>) -> ApiResult<T> {
+    timeout_at(pace.next_due(), reading).await.map_err(|_elapsed| too_slow())?.map_err(|error| broken_form(&error))
 }
 
 fn broken_form(error: &MultipartError) -> ApiError {
