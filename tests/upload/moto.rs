@@ -6,10 +6,12 @@ use std::{
 };
 
 use freehunt_domain::users::Role;
+use freehunt_storage::ObjectKey;
 use freehunt_tests::{TestApp, TestOptions, eventually};
 
 use super::{
     form::{Form, change_avatar, picture, png},
+    orphans::a_week_passes,
     shown, surroundings,
 };
 
@@ -59,8 +61,13 @@ async fn avatars_live_in_another_s3_as_well() {
         };
         eventually("the old object is gone", async || objects().await == [second["key"].as_str().unwrap()]).await;
         let tomorrow = app.state.clock.now() + chrono::TimeDelta::hours(25);
+        let orphan = ObjectKey::avatar(bob.user_id.0, "png");
+        storage.put(&orphan, "image/png", png().into()).await.unwrap();
         freehunt_jobs::collect_orphans(&surroundings(app), tomorrow).await.unwrap();
-        assert_eq!(objects().await.len(), 1, "the avatar is no orphan");
+        assert_eq!(objects().await.len(), 2, "an orphan has its week");
+        a_week_passes(&app.pool).await;
+        freehunt_jobs::collect_orphans(&surroundings(app), tomorrow).await.unwrap();
+        assert_eq!(objects().await, [second["key"].as_str().unwrap()], "the avatar is no orphan");
     })
     .await;
 }
