@@ -132,6 +132,32 @@ async fn fault_case_112_113_a_lost_answer_is_made_up_for() {
     .await;
 }
 
+/// The database was restored from before an approval: Stripe knows of the transfer, and the books do not.
+#[tokio::test]
+async fn what_a_restored_database_forgot_is_not_transferred_twice() {
+    TestApp::run(async |app| {
+        let mission = mission(app, &[20_000, 30_000]).await;
+        let checkpoint = mission.checkpoints[0];
+        advance(&mission.acme, checkpoint).await.expect(200);
+        app.stripe.wait_until_delivered().await;
+        jobs_are_done(app).await;
+        for statement in [
+            "DELETE FROM ledger_entry WHERE kind = 'transfer'",
+            "DELETE FROM transfer_intent",
+            "DELETE FROM job",
+            r#"UPDATE "Checkpoint" SET "status" = 'TODO'"#,
+        ] {
+            execute(app, statement).await;
+        }
+        app.stripe.expire_idempotency_keys();
+        assert_eq!(advance(&mission.acme, checkpoint).await.expect(200)["status"], "DONE");
+        jobs_are_done(app).await;
+        assert_eq!(app.stripe.books().transfers.len(), 1);
+        books_agree(app).await;
+    })
+    .await;
+}
+
 /// Fault case 119, and its sibling: a 500 that is stored under the key.
 #[tokio::test]
 async fn fault_case_119_an_old_or_spoilt_key_is_looked_up_first() {

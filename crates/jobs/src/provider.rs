@@ -25,6 +25,7 @@ pub(crate) const REFUND_KEY: &str = "refundIntentId";
 pub(crate) const CLOCK_DIFFERENCE: i64 = 300;
 /// Our own id of a transfer's intent, in its metadata at Stripe.
 pub(crate) const INTENT_KEY: &str = "intentId";
+pub(crate) const CHECKPOINT_KEY: &str = "checkpointId";
 
 /// What Stripe says of a session; of a paid one also its charge, which transfers are made from.
 pub async fn payment_of(stripe: &Stripe, session: &CheckoutSession) -> Result<ProviderPayment, Setback> {

@@ -13,7 +13,7 @@ use freehunt_domain::{
             keys::find_now,
             refunds::find_refund_of_stripe,
             sessions::{find_session_of_charge, find_session_of_payment_intent},
-            transfers::{find_transfer, find_transfer_of_stripe},
+            transfers::{find_transfer, find_transfer_of_checkpoint, find_transfer_of_stripe},
         },
         record_dispute,
         sessions::record_checkout_expired,
@@ -25,7 +25,7 @@ use serde_json::Value;
 use super::send_transfer;
 use crate::{
     JobContext, Setback,
-    provider::{INTENT_KEY, account_state, dispute_of, is_ours, named, record_session},
+    provider::{CHECKPOINT_KEY, INTENT_KEY, account_state, dispute_of, is_ours, named, record_session},
 };
 
 pub async fn run(context: &JobContext, id: &str) -> Result<(), Setback> {
@@ -246,14 +246,20 @@ async fn transfer_told(context: &JobContext, object: &Value) -> Result<String, S
     Ok(if transfer.amount_reversed_cents > 0 { "reversal recorded" } else { "transfer recorded" }.to_owned())
 }
 
-/// The intent by the transfer's id, or, before its answer was heard, the one its metadata names.
+/// The intent by the transfer's id, or, before its answer was heard, the one its metadata names. A database that was restored
+/// may have another intent for the checkpoint.
 async fn transfer_intent(context: &JobContext, transfer: &Transfer) -> Result<Option<TransferIntent>, sqlx::Error> {
     let mut connection = context.pool.acquire().await?;
     if let Some(intent) = find_transfer_of_stripe(&mut connection, &transfer.id).await? {
         return Ok(Some(intent));
     }
-    match named(&transfer.metadata, INTENT_KEY) {
-        Some(id) => find_transfer(&mut connection, id.into()).await,
+    if let Some(id) = named(&transfer.metadata, INTENT_KEY)
+        && let Some(intent) = find_transfer(&mut connection, id.into()).await?
+    {
+        return Ok(Some(intent));
+    }
+    match named(&transfer.metadata, CHECKPOINT_KEY) {
+        Some(id) => find_transfer_of_checkpoint(&mut connection, id.into()).await,
         None => Ok(None),
     }
 }

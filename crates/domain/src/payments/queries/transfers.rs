@@ -103,6 +103,15 @@ pub async fn lock_transfer_of_checkpoint(
         .await
 }
 
+pub async fn find_transfer_of_checkpoint(
+    connection: &mut PgConnection,
+    checkpoint: CheckpointId,
+) -> Result<Option<TransferIntent>, sqlx::Error> {
+    transfers!("SELECT ", "FROM transfer_intent WHERE checkpoint_id = $1", checkpoint.0)
+        .fetch_optional(connection)
+        .await
+}
+
 pub async fn find_transfer_of_stripe(
     connection: &mut PgConnection,
     stripe_transfer_id: &str,
