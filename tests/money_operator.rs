@@ -238,6 +238,23 @@ async fn what_was_put_away_is_recognised() {
     .await;
 }
 
+/// A database that was restored from before its first payment has no record to begin a comparison with.
+#[tokio::test]
+async fn payments_are_compared_where_none_is_on_record() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[10_000]).await;
+        let session = page_of_the_original(app, &acme, posting, 10_000).await;
+        app.stripe.webhooks_enabled(false);
+        app.stripe.pay(&session).expect("the page is open");
+        let mut connection = app.pool.acquire().await.unwrap();
+        let report = freehunt_jobs::reconcile::reconcile(&app.state.stripe, &mut connection).await.unwrap();
+        let found: Vec<_> = report.mismatches.iter().map(|found| (found.what, found.subject.as_str())).collect();
+        assert_eq!(found, [("unrecorded payment", session.as_str())]);
+    })
+    .await;
+}
+
 /// The comparison of the books reports what came back when nobody told.
 #[tokio::test]
 async fn what_was_put_away_is_compared() {

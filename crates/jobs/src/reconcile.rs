@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::TimeDelta;
 use freehunt_domain::payments::{
     DisputeFacts, PaymentSession, TransferIntent, TransferStatus,
     dismissed::is_still_gone,
@@ -42,6 +43,9 @@ pub struct Report {
     pub violations: Vec<InvariantViolation>,
 }
 
+/// How far back Stripe is asked when there is no record to begin with: as long as it keeps events.
+const LOOK_BACK: TimeDelta = TimeDelta::days(30);
+
 impl Report {
     pub fn is_clean(&self) -> bool {
         self.mismatches.is_empty() && self.violations.is_empty()
@@ -68,8 +72,10 @@ pub async fn reconcile(stripe: &Stripe, connection: &mut PgConnection) -> Result
     let mut report = Report { violations: check_invariants(connection).await?, ..Report::default() };
     let dismissed = compare_dismissed(&mut report, stripe, connection).await?;
     let recorded = list_sessions_at_stripe(connection).await?;
-    let Some(since) = recorded.iter().map(|session| session.created_at.timestamp() - CLOCK_DIFFERENCE).min() else {
-        return Ok(report);
+    let since = match recorded.iter().map(|session| session.created_at.timestamp() - CLOCK_DIFFERENCE).min() {
+        Some(since) => since,
+        // Nothing is on record: of an installation that took no payment yet, or of a database that lost them.
+        None => (find_now(connection).await? - LOOK_BACK).timestamp(),
     };
     compare_sessions(&mut report, stripe, connection, &recorded, &dismissed, since).await?;
     compare_transfers(&mut report, stripe, connection, since).await?;
