@@ -223,6 +223,13 @@ async fn fault_case_88_events_of_the_other_mode_are_ignored() {
         send_webhook(app, &live.to_string()).await.expect(200);
         assert_eq!(count(app, "SELECT count(*) FROM stripe_event").await, 0);
         assert_eq!(app.posting_status(posting).await, "PENDING_PAYMENT");
+        // One that does not tell is signed all the same.
+        live.as_object_mut().expect("an event is an object").remove("livemode");
+        send_webhook(app, &live.to_string()).await.expect(200);
+        freehunt_tests::eventually("the posting is published", async || {
+            app.posting_status(posting).await == "PUBLISHED"
+        })
+        .await;
     })
     .await;
 }

@@ -104,7 +104,7 @@ impl Jobs {
                     id: &event.id,
                     event_type: &event.event_type,
                     created_at: DateTime::from_timestamp(event.created, 0).unwrap_or(reading.reading_until),
-                    live_mode: event.livemode,
+                    live_mode: event.livemode == Some(true),
                     payload: &payload,
                 };
                 found += usize::from(insert_event(&mut connection, &new, &job).await?.is_some());

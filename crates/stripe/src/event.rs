@@ -80,7 +80,7 @@ impl From<stripe_shared::Event> for Event {
             id: event.id.to_string(),
             event_type: event.type_.to_string(),
             created: event.created,
-            livemode: event.livemode,
+            livemode: Some(event.livemode),
             api_version: event.api_version,
             object,
         }

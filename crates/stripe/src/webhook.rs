@@ -117,8 +117,8 @@ pub struct Event {
     pub event_type: String,
     /// When it happened, in Unix seconds; 0 when not told.
     pub created: i64,
-    /// Whether it is about real money.
-    pub livemode: bool,
+    /// Whether it is about real money; `None` when not told.
+    pub livemode: Option<bool>,
     /// Version of the interface the object is in.
     pub api_version: Option<String>,
     /// `data.object`, or null when there is none.
@@ -148,7 +148,7 @@ impl Event {
             id: text(&event, "id").ok_or(EventError::NotAnEvent)?,
             event_type: text(&event, "type").ok_or(EventError::NotAnEvent)?,
             created: crate::event_object::integer(&event, "created").unwrap_or_default(),
-            livemode: crate::event_object::flag(&event, "livemode"),
+            livemode: event.get("livemode").and_then(Value::as_bool),
             api_version: text(&event, "api_version"),
             object: event.pointer_mut("/data/object").map(Value::take).unwrap_or_default(),
         })

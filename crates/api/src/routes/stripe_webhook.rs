@@ -56,11 +56,12 @@ pub async fn receive_webhook(State(state): State<AppState>, request: Request) ->
             return Ok(refusal(&error.to_string()));
         }
     };
-    if event.livemode == state.config.stripe.live_mode {
+    // One that does not say is as much ours as its signature.
+    if event.livemode.is_none_or(|live| live == state.config.stripe.live_mode) {
         store(&state, &event, &payload).await?;
     } else {
         metrics::counter!("freehunt_webhooks_rejected_total", "reason" => "mode").increment(1);
-        tracing::error!(event = event.id, live = event.livemode, "an event of the other mode was ignored");
+        tracing::error!(event = event.id, live = ?event.livemode, "an event of the other mode was ignored");
     }
     Ok(Json(WebhookReceived { message: "Webhook received" }).into_response())
 }
@@ -101,7 +102,7 @@ async fn store(state: &AppState, event: &Event, payload: &Bytes) -> ApiResult<()
         id: &event.id,
         event_type: &event.event_type,
         created_at: DateTime::from_timestamp(event.created, 0).unwrap_or_else(|| state.clock.now()),
-        live_mode: event.livemode,
+        live_mode: event.livemode.unwrap_or(state.config.stripe.live_mode),
         payload: &value,
     };
     let mut connection = state.connection().await?;

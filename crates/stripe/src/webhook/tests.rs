@@ -142,12 +142,12 @@ fn events_of_any_version_and_type_are_read() {
     });
     let event = Event::parse(full.to_string().as_bytes()).unwrap();
     assert_eq!((event.id.as_str(), event.event_type.as_str()), ("evt_1", "checkout.session.completed"));
-    assert_eq!((event.created, event.livemode), (1_700_000_000, true));
+    assert_eq!((event.created, event.livemode), (1_700_000_000, Some(true)));
     assert_eq!(event.api_version.as_deref(), Some("2019-01-01"));
     assert_eq!(event.object, json!({"id": "cs_1"}));
 
     let bare = Event::parse(br#"{"id":"evt_2","type":"made.up.later","api_version":null}"#).unwrap();
-    assert_eq!((bare.created, bare.livemode, bare.api_version, bare.object), (0, false, None, Value::Null));
+    assert_eq!((bare.created, bare.livemode, bare.api_version, bare.object), (0, None, None, Value::Null));
 }
 
 #[test]
