@@ -32,6 +32,7 @@ fn settings(port: &str) -> Vec<(&'static str, String)> {
         ("AUTHENTIK_URL", "http://127.0.0.1:9000".to_owned()),
         ("S3_URL", "http://127.0.0.1:10000".to_owned()),
         ("PORT", port.to_owned()),
+        ("DATABASE_START_TIMEOUT_MS", "500".to_owned()),
     ];
     settings.extend(SECRETS.map(|(name, value)| (name, value.to_owned())));
     settings

@@ -1,6 +1,7 @@
 //! The configuration of the HTTP API.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use url::Url;
 
@@ -41,6 +42,8 @@ pub struct ApiConfig {
     pub s3: S3Config,
     /// Payments.
     pub stripe: StripeConfig,
+    /// How long a server that starts waits for a database that cannot be reached.
+    pub database_start_timeout: Duration,
     /// Whether the pages that describe the API are served.
     pub docs_enabled: bool,
     /// Redis to spread chat events over replicas; `None` uses PostgreSQL.
@@ -77,6 +80,7 @@ impl ApiConfig {
         let login_limits = LoginLimits::read(reader);
         let s3 = S3Config::read(reader);
         let stripe = StripeConfig::read(reader);
+        let database_start_timeout = reader.milliseconds("DATABASE_START_TIMEOUT_MS");
         let docs_enabled = reader.optional("DOCS_ENABLED", parse::boolean);
         let redis_url = RedisUrl::read(reader);
         let log = LogConfig::read(reader);
@@ -86,6 +90,7 @@ impl ApiConfig {
         Ok(Self {
             database: database?,
             http: http?,
+            database_start_timeout: database_start_timeout?,
             docs_enabled: docs_enabled?.unwrap_or_else(|| frontend.is_local()),
             frontend,
             authentik: authentik?,

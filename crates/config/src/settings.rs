@@ -147,6 +147,13 @@ static SETTINGS: &[Setting] = &[
         "ms",
         "How long a request waits for a connection from the pool.",
     ),
+    plain(
+        "DATABASE_START_TIMEOUT_MS",
+        API,
+        Value("240000"),
+        "ms",
+        "How long a server that starts waits for a database that cannot be reached.",
+    ),
     plain("BIND_ADDRESS", BOTH, Value("127.0.0.1"), "IP address", "Address to listen on; a container needs 0.0.0.0."),
     plain("PORT", BOTH, Derived("3000 for the API, 3001 for messaging"), "", "Port to listen on."),
     plain(

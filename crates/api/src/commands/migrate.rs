@@ -3,12 +3,15 @@
 use std::time::{Duration, Instant};
 
 use freehunt_config::DatabaseConfig;
-use freehunt_domain::schema::{self, Outcome};
+use freehunt_domain::{
+    error::is_unavailable,
+    schema::{self, Outcome},
+};
 use sqlx::PgConnection;
 
 use super::{connect, database_config, print};
 
-/// How long a database that does not answer is waited for, e.g. while a stack starts.
+/// How long a command waits for a database that does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub async fn run() -> anyhow::Result<()> {
@@ -18,18 +21,29 @@ pub async fn run() -> anyhow::Result<()> {
 
 /// Migrates under a lock: of several replicas one works and the others wait.
 pub async fn bring_up_to_date(config: &DatabaseConfig) -> anyhow::Result<Outcome> {
-    let mut connection = connect_patiently(config).await?;
+    let mut connection = connect_patiently(config, PATIENCE).await?;
     Ok(schema::migrate(&mut connection).await?)
 }
 
-async fn connect_patiently(config: &DatabaseConfig) -> anyhow::Result<PgConnection> {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits for a database that cannot be reached, as while a stack starts. One that refuses is an error soon: waiting changes
+/// neither a password nor a name.
+pub async fn connect_patiently(config: &DatabaseConfig, patience: Duration) -> anyhow::Result<PgConnection> {
+    let began = Instant::now();
+    let mut is_told = false;
     loop {
-        match connect(config).await {
+        let error = match connect(config).await {
             Ok(connection) => return Ok(connection),
-            Err(error) if Instant::now() >= deadline => return Err(error),
-            Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
+            Err(error) => error,
+        };
+        let is_away = error.downcast_ref::<sqlx::Error>().is_some_and(is_unavailable);
+        if began.elapsed() >= if is_away { patience } else { patience.min(PATIENCE) } {
+            return Err(error);
         }
+        if !is_told {
+            tracing::warn!(error = format!("{error:#}"), "waiting for the database");
+            is_told = true;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 

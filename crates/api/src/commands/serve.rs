@@ -1,7 +1,7 @@
 //! `serve`: the server itself.
 
 use freehunt_config::{ApiConfig, Source};
-use freehunt_domain::time::Clock;
+use freehunt_domain::{schema, time::Clock};
 use freehunt_serving::{
     logging,
     metrics::Recorder,
@@ -20,7 +20,13 @@ pub async fn run() -> anyhow::Result<()> {
     // The port first: a second server on it must not touch the database.
     let listener = bind(config.http.bind, config.http.port)?;
     let recorder = config.metrics_address.map(|address| Recorder::install().map(|it| (it, address))).transpose()?;
-    let outcome = migrate::bring_up_to_date(&config.database).await?;
+    let stop = stop_signal();
+    let mut connection = tokio::select! {
+        connection = migrate::connect_patiently(&config.database, config.database_start_timeout) => connection?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let outcome = schema::migrate(&mut connection).await?;
+    drop(connection);
     tracing::info!(schema = migrate::describe(outcome), "database ready");
     let server = build(config, Clock::system())?;
     if let Some((recorder, address)) = recorder {
@@ -29,7 +35,7 @@ pub async fn run() -> anyhow::Result<()> {
         recorder.serve(address, move || metrics::sample(&state)).await?;
     }
     tracing::info!(address = %listener.local_addr()?, "serving");
-    let served = serve::serve(server, listener, stop_signal()).await;
+    let served = serve::serve(server, listener, stop).await;
     if let Some(traces) = traces {
         traces.finish().await;
     }

@@ -75,6 +75,7 @@ fn invalid_values_are_reported_together_and_never_shown() {
         "DATABASE_URL",
         "DATABASE_MAX_CONNECTIONS",
         "DATABASE_ACQUIRE_TIMEOUT_MS",
+        "DATABASE_START_TIMEOUT_MS",
         "BIND_ADDRESS",
         "PORT",
         "TRUSTED_PROXY_HOPS",
