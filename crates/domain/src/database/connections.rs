@@ -22,6 +22,8 @@ use super::{Counts, MAX_LIFETIME, NO_WARNINGS, TRUSTED_FOR};
 /// Between attempts to reach a database that takes no connections.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// While a name is not there, looking it up may take its resolver seconds; one that is there again is found by another try.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(1);
 
 /// A statement that runs longer is ended by the database: who asked is not there any more.
 const LONGEST_STATEMENT: (&str, &str) = ("statement_timeout", "40s");
@@ -152,13 +154,14 @@ impl managed::Manager for Opener {
     async fn create(&self) -> Result<Opened, sqlx::Error> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.options.connect().await {
-                Ok(connection) => return Ok(Opened { connection, trusted_since: Instant::now() }),
-                Err(sqlx::Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            match tokio::time::timeout(LONGEST_ATTEMPT, self.options.connect()).await {
+                Ok(Ok(connection)) => return Ok(Opened { connection, trusted_since: Instant::now() }),
+                Ok(Err(sqlx::Error::Io(error))) if error.kind() == io::ErrorKind::ConnectionRefused => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                Err(error) => return Err(error),
+                Ok(Err(error)) => return Err(error),
+                Err(_elapsed) => {}
             }
         }
     }
