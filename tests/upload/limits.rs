@@ -135,8 +135,8 @@ async fn trickled_uploads_give_their_memory_back() {
         file.resize(LIMIT, 0);
         let form = Form::of(&file).bytes();
         let head = format!("Content-Length: {}\r\nExpect: 100-continue", form.len());
-        // For six seconds twice as fast as the slowest that is borne, and then the rest.
-        let (slow, rest) = form.split_at(form.len() / 80 * 12);
+        // For eight seconds twice as fast as the slowest that is borne, and then the rest.
+        let (slow, rest) = form.split_at(form.len() / 80 * 16);
         let slow = slow.chunks(form.len() / 80).map(<[u8]>::to_vec).chain([rest.to_vec()]).collect();
         let first = form[..200].to_vec();
         let drops = || [first.clone()].into_iter().chain(form[200..300].chunks(1).map(<[u8]>::to_vec)).collect();
@@ -149,9 +149,8 @@ async fn trickled_uploads_give_their_memory_back() {
             uploads.push(tokio::spawn(trickle(stream, pieces)));
         }
         let bob = app.user("bob", Role::Freelance).await;
-        let start = Instant::now();
         upload(&bob, Form::of(&png())).await.expect(201);
-        assert!(start.elapsed() < Duration::from_secs(8), "bob waited {:?}", start.elapsed());
+        assert!(!uploads[0].is_finished(), "bob has the place of one that trickled");
 
         let mut answers = Vec::new();
         for upload in uploads {
@@ -159,7 +158,8 @@ async fn trickled_uploads_give_their_memory_back() {
         }
         let statuses: Vec<_> = answers.iter().map(|(status, _)| &status[9..]).collect();
         assert_eq!(statuses, ["201", "408", "408", "408"]);
-        assert!(answers.iter().all(|(_, time)| *time > Duration::from_secs(4)), "{answers:?}");
+        let in_time = answers[1..].iter().all(|(_, time)| (4..10).contains(&time.as_secs()));
+        assert!(in_time, "{answers:?}");
     })
     .await;
 }
