@@ -187,7 +187,7 @@ impl ChatClient {
     }
 
     /// As [`ChatClient::settle`], unless the socket ends meanwhile.
-    pub(crate) async fn settle_or_end(&self) {
+    pub async fn settle_or_end(&self) {
         let (sender, answer) = oneshot::channel();
         let id = self.acknowledgements.fetch_add(1, Ordering::Relaxed);
         self.shared.awaited.lock().unwrap().insert(id, sender);
