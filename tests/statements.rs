@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::Path};
 use axum::Router;
 use freehunt_config::{ApiConfig, Source};
 use freehunt_domain::time::Clock;
-use freehunt_tests::{Persona, TestApp};
+use freehunt_tests::{Persona, TestApp, eventually};
 use reqwest::Method;
 use serde_json::json;
 use tokio::{net::TcpListener, task::AbortHandle};
@@ -63,6 +63,10 @@ async fn statements_do_not_grow_with_rows() {
             few.push(server.count(app, &world, list).await);
         }
         grow(app, &world).await;
+        // What is kept in memory is forgotten when the server hears of the change.
+        let anonymous = server.persona(app, &world, "anonymous");
+        let lists_all = async || anonymous.get("/skills").await.body.as_array().is_some_and(|list| list.len() > MANY);
+        eventually("the new skills are listed", lists_all).await;
         let mut faults = Vec::new();
         for (list, (statements, _)) in LISTS.into_iter().zip(few) {
             let (with_many, rows) = server.count(app, &world, list).await;
