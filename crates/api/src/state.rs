@@ -2,6 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
+use anyhow::Context;
 use freehunt_authentik::{
     Authentik, AuthentikSettings,
     oidc::{Oidc, OidcSettings, SigningAlgorithm},
@@ -15,7 +16,7 @@ use freehunt_domain::{
 };
 use freehunt_jobs::{JobContext, Jobs};
 use freehunt_serving::Readiness;
-use freehunt_storage::{Storage, StorageSettings, image::Sanitiser};
+use freehunt_storage::{Background, Storage, StorageSettings, image::Sanitiser};
 use freehunt_stripe::{Stripe, StripeSettings};
 use sqlx::PgPool;
 
@@ -50,6 +51,8 @@ pub struct App {
     pub storage: Storage,
     /// Runs what a transaction decided outside the database.
     pub jobs: Jobs,
+    /// For uploads, so that other requests do not wait for them.
+    pub background: Background,
     pub sanitiser: Sanitiser,
     pub upload_memory: UploadMemory,
     pub readiness: Readiness,
@@ -108,6 +111,7 @@ impl AppState {
             secret_key: config.s3.secret_key.clone(),
             timeout: config.s3.timeout,
         })?;
+        let background = Background::new().context("no threads for uploads")?;
         let jobs = Jobs::new(JobContext {
             pool: pool.clone(),
             stripe: stripe.clone(),
@@ -129,7 +133,8 @@ impl AppState {
             stripe,
             storage,
             jobs,
-            sanitiser: Sanitiser::new(IMAGE_WORKERS),
+            sanitiser: Sanitiser::new(IMAGE_WORKERS, background.clone()),
+            background,
             upload_memory: UploadMemory::default(),
             readiness: Readiness::default(),
             fan_out,

@@ -3,6 +3,7 @@
 //! [`Storage`] speaks to the bucket, [`image`] turns bytes from a stranger into a small clean picture. Nothing here
 //! knows HTTP routes, users' rights or the database.
 
+mod background;
 mod bootstrap;
 mod client;
 mod error;
@@ -12,6 +13,7 @@ mod key;
 pub use secrecy::SecretString;
 
 pub use crate::{
+    background::Background,
     bootstrap::{Bootstrap, Step},
     client::{Page, Storage, StorageSettings, StoredObject},
     error::{BuildError, Failure, StorageError},

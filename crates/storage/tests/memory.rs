@@ -4,7 +4,10 @@
 use std::io::Cursor;
 
 use bytes::Bytes;
-use freehunt_storage::image::{MAX_DECODE_BYTES, MAX_UPLOAD_BYTES, Sanitiser};
+use freehunt_storage::{
+    Background,
+    image::{MAX_DECODE_BYTES, MAX_UPLOAD_BYTES, Sanitiser},
+};
 use image::{ImageFormat, RgbImage};
 
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -34,7 +37,7 @@ async fn a_flood_of_the_largest_images_takes_the_memory_of_one() {
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = status_in_bytes("VmRSS");
 
-    let sanitiser = Sanitiser::new(4).with_wait_limit(std::time::Duration::from_secs(60));
+    let sanitiser = Sanitiser::new(4, Background::new().unwrap()).with_wait_limit(std::time::Duration::from_secs(60));
     let uploads: Vec<_> = (0..3)
         .map(|_| {
             let (sanitiser, image) = (sanitiser.clone(), image.clone());

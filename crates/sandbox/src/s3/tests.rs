@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::Method;
 use bytes::Bytes;
-use freehunt_storage::{ObjectKey, SecretString, Step, Storage, StorageError, StorageSettings, image};
+use freehunt_storage::{Background, ObjectKey, SecretString, Step, Storage, StorageError, StorageSettings, image};
 use http::StatusCode;
 use tempfile::TempDir;
 use url::Url;
@@ -271,7 +271,7 @@ async fn a_sanitised_picture_is_stored_byte_for_byte() {
     let World { s3, storage, folder: _folder } = world().await;
     // The smallest GIF: one transparent pixel.
     let gif = b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0\x21\xf9\x04\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3b";
-    let sanitiser = image::Sanitiser::new(1);
+    let sanitiser = image::Sanitiser::new(1, Background::new().unwrap());
     let safe = sanitiser.run(Bytes::from_static(gif)).await.unwrap();
     let key = ObjectKey::avatar(Uuid::new_v4(), safe.extension);
     storage.put(&key, safe.content_type, safe.bytes.clone()).await.unwrap();

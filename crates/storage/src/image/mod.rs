@@ -3,7 +3,6 @@
 //! The type comes from the content, sizes are judged before anything is decoded, and what is stored is drawn anew from
 //! the pixels, so no byte of the upload's metadata or of what trails it survives. Nothing here knows S3 or HTTP.
 
-mod background;
 mod decode;
 mod header;
 mod sanitiser;

@@ -8,7 +8,8 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{ImageError, MAX_DECODE_BYTES, SafeImage, background, decode, header};
+use super::{ImageError, MAX_DECODE_BYTES, SafeImage, decode, header};
+use crate::Background;
 
 const MEMORY_UNIT: u64 = 1024;
 const WAIT_LIMIT: Duration = Duration::from_secs(10);
@@ -19,6 +20,7 @@ const DRAW_LIMIT: Duration = Duration::from_secs(15);
 /// the limits.
 #[derive(Clone, Debug)]
 pub struct Sanitiser {
+    background: Background,
     slots: Arc<Semaphore>,
     memory: Arc<Semaphore>,
     wait_limit: Duration,
@@ -27,9 +29,10 @@ pub struct Sanitiser {
 impl Sanitiser {
     /// At most `concurrency` images are decoded at once (at least one); fewer than there are cores leaves room for
     /// requests. Together they take at most [`MAX_DECODE_BYTES`].
-    pub fn new(concurrency: usize) -> Self {
+    pub fn new(concurrency: usize, background: Background) -> Self {
         let units = usize::try_from(MAX_DECODE_BYTES / MEMORY_UNIT).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
+            background,
             slots: Arc::new(Semaphore::new(concurrency.max(1))),
             memory: Arc::new(Semaphore::new(units)),
             wait_limit: WAIT_LIMIT,
@@ -49,7 +52,7 @@ impl Sanitiser {
         let closed = |_closed| ImageError::Busy;
 
         let slot = timeout_at(deadline, self.slots.clone().acquire_owned()).await.map_err(waited)?.map_err(closed)?;
-        let read = background::run({
+        let read = self.background.compute({
             let bytes = bytes.clone();
             move || header::read(&bytes)
         });
@@ -59,7 +62,7 @@ impl Sanitiser {
         let memory = self.memory.clone().acquire_many_owned(units);
         let memory = timeout_at(deadline, memory).await.map_err(waited)?.map_err(closed)?;
 
-        let work = background::run(move || {
+        let work = self.background.compute(move || {
             let result = decode::draw_anew(&bytes, &header);
             drop((slot, memory));
             result
@@ -75,7 +78,7 @@ mod tests {
 
     #[tokio::test]
     async fn too_long_a_queue_is_answered_busy() {
-        let sanitiser = Sanitiser::new(1).with_wait_limit(Duration::ZERO);
+        let sanitiser = Sanitiser::new(1, Background::new().unwrap()).with_wait_limit(Duration::ZERO);
         let turn = sanitiser.slots.clone().acquire_owned().await.unwrap();
         assert_eq!(sanitiser.run(Bytes::from_static(b"GIF89a")).await.unwrap_err(), ImageError::Busy);
         drop(turn);
@@ -83,7 +86,7 @@ mod tests {
 
     #[tokio::test]
     async fn permits_come_back_after_success_and_failure() {
-        let sanitiser = Sanitiser::new(1);
+        let sanitiser = Sanitiser::new(1, Background::new().unwrap());
         let memory = sanitiser.memory.available_permits();
         let good = Bytes::from(crate::image::tests::png(64, 32));
         assert_eq!(sanitiser.run(good.clone()).await.unwrap().width, 64);
@@ -94,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_image_waits_until_the_memory_it_needs_is_free() {
-        let sanitiser = Sanitiser::new(4).with_wait_limit(Duration::from_millis(20));
+        let sanitiser = Sanitiser::new(4, Background::new().unwrap()).with_wait_limit(Duration::from_millis(20));
         let all = u32::try_from(sanitiser.memory.available_permits()).unwrap();
         let held = sanitiser.memory.clone().acquire_many_owned(all).await.unwrap();
         let image = Bytes::from(crate::image::tests::png(64, 32));

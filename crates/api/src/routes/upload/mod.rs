@@ -125,10 +125,21 @@ pub async fn upload_file(
     request: Request,
 ) -> ApiResult<Created<Uploaded>> {
     session.require_confirmed()?;
-    let file = receive_file(request, session.user_id, &state.upload_memory, &state.config.s3.bucket).await?;
-    let object = store(&state, session.user_id, file).await?;
+    let (_name, object) = take_picture(&state, session.user_id, request).await?;
     documents::record_upload(&state.pool, session.user_id, &object).await?;
     Ok(Created(Uploaded { url: object.url, key: object.key }))
+}
+
+/// From the request into the bucket, beside other requests; also the file's name, as the client sent it.
+async fn take_picture(state: &AppState, user_id: UserId, request: Request) -> ApiResult<(String, NewObject)> {
+    let own = state.clone();
+    let work = async move {
+        let file = receive_file(request, user_id, &own.upload_memory, &own.config.s3.bucket).await?;
+        let name = file.name.clone();
+        Ok((name, store(&own, user_id, file).await?))
+    };
+    let taken = state.background.drive(work).await;
+    taken.ok_or_else(|| ApiError::internal(anyhow::anyhow!("an upload panicked")))?
 }
 
 /// Draws the picture anew and puts it into the bucket, under a key that owes nothing to the client.
@@ -198,9 +209,7 @@ pub async fn update_avatar(
     Allowed(avatar): Allowed<OwnAvatar>,
     request: Request,
 ) -> ApiResult<Json<UpdatedAvatar>> {
-    let file = receive_file(request, avatar.user_id, &state.upload_memory, &state.config.s3.bucket).await?;
-    let file_name = file.name.clone();
-    let object = store(&state, avatar.user_id, file).await?;
+    let (file_name, object) = take_picture(&state, avatar.user_id, request).await?;
     let attached =
         documents::replace_avatar(&state.pool, avatar.user_id, &object, &file_name, key_of_url(&state)).await?;
     let message = if attached.replaced { "Avatar mis à jour avec succès" } else { "Avatar créé avec succès" };
