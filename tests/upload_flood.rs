@@ -9,7 +9,7 @@ use std::{
     io::{Cursor, Read, Write},
     net::TcpStream,
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -30,6 +30,8 @@ const MEBIBYTE: u64 = 1024 * 1024;
 const UPLOADS: usize = 50;
 /// Nobody may upload many at once.
 const PEOPLE: usize = 25;
+/// As the test's attribute says.
+const STAND_IN_THREADS: usize = 2;
 /// Few enough to be quick, enough for a hundredth to mean something.
 const REQUESTS: usize = 300;
 
@@ -129,7 +131,27 @@ fn get_skills(stream: &mut TcpStream, cookie: &str) {
     }
 }
 
-/// All at once, from idle threads: these clients are not on the server's machine otherwise.
+/// Clients and the stand-ins around the server are not on its machine otherwise.
+fn give_way() {
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle).expect("less is always given");
+}
+
+/// Every thread of this test's runtime gives way from now on; processes it started before do not.
+async fn stand_ins_give_way() {
+    let all = Arc::new(Barrier::new(STAND_IN_THREADS));
+    let tasks = (0..STAND_IN_THREADS).map(|_| {
+        let all = Arc::clone(&all);
+        // Each blocks its thread until all are there.
+        tokio::spawn(async move {
+            all.wait();
+            give_way();
+        })
+    });
+    assert!(join_all(tasks).await.iter().all(Result::is_ok));
+}
+
+/// All at once, from idle threads.
 async fn flood(address: &str, people: &[Persona], forms: &[Bytes; 2]) -> Vec<u16> {
     let uploads = (0..UPLOADS).map(|number| {
         // One picture in ten is a hungry one.
@@ -137,9 +159,7 @@ async fn flood(address: &str, people: &[Persona], forms: &[Bytes; 2]) -> Vec<u16
         let (address, cookie) = (address.to_owned(), people[number % PEOPLE].cookie.clone());
         let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {
-            let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-            set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
-                .expect("less is always given");
+            give_way();
             sender.send(upload_in_pieces(&address, &cookie, &form)).expect("the test waits");
         });
         async { receiver.await.expect("the upload was answered") }
@@ -170,7 +190,7 @@ fn upload_in_pieces(address: &str, cookie: &str, form: &[u8]) -> u16 {
 }
 
 /// Fault case 153, its uploads.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_large_uploads_stay_within_256_megabytes() {
     TestApp::run(async |app| {
         let forms = forms();
@@ -189,6 +209,7 @@ async fn fifty_large_uploads_stay_within_256_megabytes() {
         // Sessions are confirmed and connections opened by what people did before.
         let first_steps = people.iter().chain(&people).map(|one| one.get("/skills"));
         assert!(join_all(first_steps).await.iter().all(|answer| answer.status == 200));
+        stand_ins_give_way().await;
         let (idle_median, idle) = Others::ask(&replica, bob).end().await;
         let before = replica.memory_in_mebibytes("VmRSS");
         let others = Others::ask(&replica, bob);
