@@ -354,7 +354,7 @@ class Load:
             self.times.append(time.time() - began)
             self.statuses[str(status)] += 1
             if status not in (200, 201):
-                self.failures.append((round(time.time(), 2), path, status, text[:120].decode(errors="replace")))
+                self.failures.append((round(time.time(), 2), path, status, text[:120].decode(errors="replace"), round(self.times[-1], 2)))
         connection.close()
 
     async def socket(self, user):
@@ -380,7 +380,7 @@ class Load:
     async def writer(self):
         """A message every second; every socket that was open before and after must have got it."""
         while not self.stop:
-            before, text = set(self.sockets), f"load {random.random()}"
+            before, text, began = set(self.sockets), f"load {random.random()}", time.time()
             try:
                 status, _, _ = await once("POST", f"api.{DOMAIN}", "/messages",
                                           {"content": text, "conversationId": self.state["conversation"]},
@@ -395,7 +395,7 @@ class Load:
                     if not socket.closed and not any(text in json.dumps(event) for event in socket.events):
                         self.late.append((round(time.time(), 2), text, socket))
             else:
-                self.failures.append((round(time.time(), 2), "/messages", status))
+                self.failures.append((round(time.time(), 2), "/messages", status, "", round(time.time() - began, 2)))
                 await asyncio.sleep(1)
 
     async def run(self, report):
@@ -428,6 +428,7 @@ class Load:
             "failures": self.failures[:2000],
             "p50_ms": round(self.times[len(self.times) // 2] * 1000, 1),
             "p99_ms": round(self.times[int(len(self.times) * 0.99)] * 1000, 1),
+            "longest_s": round(self.times[-1], 1),
             "sockets": SOCKETS,
             "socket_reconnects": self.reconnects,
             "socket_refusals": self.socket_refusals,
