@@ -137,7 +137,8 @@ fn give_way() {
     set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle).expect("less is always given");
 }
 
-/// Every thread of this test's runtime gives way from now on; processes it started before do not.
+/// Every thread of this test's runtime gives way from now on; processes it started before do not, nor does the thread of
+/// the test itself, whose threads would inherit it.
 async fn stand_ins_give_way() {
     let all = Arc::new(Barrier::new(STAND_IN_THREADS));
     let tasks = (0..STAND_IN_THREADS).map(|_| {
@@ -224,7 +225,9 @@ async fn fifty_large_uploads_stay_within_256_megabytes() {
              flooded {busy_median:?}, p99 {busy:?}; {before} MiB before, peak {peak} MiB"
         );
         assert!(answers.iter().all(|status| matches!(status, 201 | 503)), "{answers:?}");
-        assert!(stored > UPLOADS / 4, "{answers:?}");
+        // A debug build is too slow for all of them.
+        let least = if is_shipped { UPLOADS } else { UPLOADS / 4 };
+        assert!(stored >= least, "{answers:?}");
         assert!(peak < 256, "peak of {peak} MiB");
         assert!(!is_shipped || busy < 2 * idle, "p99 of {busy:?}, {idle:?} when idle");
     })

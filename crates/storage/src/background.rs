@@ -7,22 +7,28 @@
 
 use std::{io, sync::Arc};
 
-use tokio::{runtime, task::JoinSet};
+use tokio::{
+    runtime,
+    task::{AbortHandle, JoinError},
+};
 use tracing::Instrument;
 
 /// One of them drives what waits for others; there are more for what computes, as many as are needed.
 const DRIVERS: usize = 1;
 
-/// The threads. Clones share them; with the last one they end.
+/// The threads. Clones share them; with the last one they end, each with what it is computing.
 #[derive(Clone, Debug)]
-pub struct Background(Arc<Runtime>);
+pub struct Background(Arc<Threads>);
 
 #[derive(Debug)]
-struct Runtime(Option<runtime::Runtime>);
+struct Threads {
+    handle: runtime::Handle,
+    runtime: Option<runtime::Runtime>,
+}
 
-impl Drop for Runtime {
+impl Drop for Threads {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             // To wait for it would block the runtime that this may be dropped in.
             runtime.shutdown_background();
         }
@@ -30,32 +36,39 @@ impl Drop for Runtime {
 }
 
 impl Background {
-    /// Fails when the system has no thread left.
+    /// Fails when the system has no files left to wait with. Without a thread left it panics, as at every start of a runtime.
     pub fn new() -> io::Result<Self> {
         let runtime = runtime::Builder::new_multi_thread()
             .worker_threads(DRIVERS)
-            .thread_name("background")
+            .thread_name("uploads")
             .on_thread_start(give_way)
             .enable_all()
             .build()?;
-        Ok(Self(Arc::new(Runtime(Some(runtime)))))
+        Ok(Self(Arc::new(Threads { handle: runtime.handle().clone(), runtime: Some(runtime) })))
     }
 
-    /// The result of what computes; `None` when it panicked. It goes on when the caller does not wait any longer.
-    pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        self.handle()?.spawn_blocking(work).await.ok()
+    /// The result of what computes, unless it panicked. It goes on when the caller does not wait any longer.
+    pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+        self.0.handle.spawn_blocking(work).await
     }
 
-    /// The result of what mostly waits; `None` when it panicked. It ends when the caller does not wait any longer.
-    pub async fn drive<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-        let mut tasks = JoinSet::new();
-        tasks.spawn_on(work.in_current_span(), self.handle()?);
-        tasks.join_next().await?.ok()
+    /// The result of what mostly waits, unless it panicked. It ends soon after the caller does not wait any longer.
+    pub async fn drive<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let task = self.0.handle.spawn(work.in_current_span());
+        let _caller = Caller(task.abort_handle());
+        task.await
     }
+}
 
-    /// There is one until the last clone is dropped.
-    fn handle(&self) -> Option<&runtime::Handle> {
-        self.0.0.as_ref().map(runtime::Runtime::handle)
+/// Ends the task when it is dropped.
+struct Caller(AbortHandle);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -66,7 +79,7 @@ fn give_way() {
         thread_native_id,
     };
     if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, Normal(Idle)) {
-        tracing::debug!(error = ?error, "long work is done at the usual priority");
+        tracing::warn!(error = ?error, "long work is done at the usual priority");
     }
 }
 
@@ -75,7 +88,7 @@ fn give_way() {}
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
+    use std::{future::pending, time::Duration};
 
     use tokio::sync::oneshot;
 
@@ -88,17 +101,17 @@ mod tests {
         let background = Background::new().unwrap();
         let policy = || thread_priority::thread_schedule_policy().unwrap();
         assert_ne!(policy(), Normal(Idle));
-        assert_eq!(background.compute(policy).await, Some(Normal(Idle)));
-        assert_eq!(background.drive(async move { policy() }).await, Some(Normal(Idle)));
+        assert_eq!(background.compute(policy).await.unwrap(), Normal(Idle));
+        assert_eq!(background.drive(async move { policy() }).await.unwrap(), Normal(Idle));
         assert_ne!(policy(), Normal(Idle));
     }
 
     #[tokio::test]
     async fn work_that_panics_has_no_result() {
         let background = Background::new().unwrap();
-        assert_eq!(background.compute(|| -> u8 { panic!("expected by the test") }).await, None);
-        assert_eq!(background.drive(async { panic!("expected by the test") }).await, None::<u8>);
-        assert_eq!(background.compute(|| 1).await, Some(1));
+        assert!(background.compute(|| -> u8 { panic!("expected by the test") }).await.unwrap_err().is_panic());
+        assert!(background.drive(async { panic!("expected by the test") }).await.map(|()| 1).unwrap_err().is_panic());
+        assert_eq!(background.compute(|| 1).await.unwrap(), 1);
     }
 
     #[tokio::test]
@@ -115,6 +128,7 @@ mod tests {
             _never = work => panic!("it waits for ever"),
             began = begins => began.unwrap(),
         }
-        assert!(ended.await.is_err(), "dropped, not sent");
+        let ended = tokio::time::timeout(Duration::from_secs(10), ended).await.expect("it ends");
+        assert!(ended.is_err(), "dropped, not sent");
     }
 }

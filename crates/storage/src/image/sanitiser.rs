@@ -50,13 +50,15 @@ impl Sanitiser {
         let deadline = Instant::now() + self.wait_limit;
         let waited = |_elapsed| ImageError::Busy;
         let closed = |_closed| ImageError::Busy;
+        // A decoder that panics has met a file its authors did not think of.
+        let panicked = |_panicked| ImageError::Corrupt;
 
         let slot = timeout_at(deadline, self.slots.clone().acquire_owned()).await.map_err(waited)?.map_err(closed)?;
         let read = self.background.compute({
             let bytes = bytes.clone();
             move || header::read(&bytes)
         });
-        let header = timeout_at(deadline, read).await.map_err(waited)?.ok_or(ImageError::Corrupt)??;
+        let header = timeout_at(deadline, read).await.map_err(waited)?.map_err(panicked)??;
         // The header's limits make this fit into 32 bits and into the whole.
         let units = u32::try_from(header.decode_bytes.div_ceil(MEMORY_UNIT)).unwrap_or(u32::MAX);
         let memory = self.memory.clone().acquire_many_owned(units);
@@ -67,8 +69,7 @@ impl Sanitiser {
             drop((slot, memory));
             result
         });
-        // A decoder that panics has met a file its authors did not think of.
-        timeout(DRAW_LIMIT, work).await.map_err(waited)?.ok_or(ImageError::Corrupt)?
+        timeout(DRAW_LIMIT, work).await.map_err(waited)?.map_err(panicked)?
     }
 }
 

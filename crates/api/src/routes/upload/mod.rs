@@ -4,6 +4,7 @@ mod pace;
 mod receive;
 
 use axum::{
+    body::Bytes,
     extract::{FromRequestParts, RawQuery, Request, State},
     http::{StatusCode, request::Parts},
 };
@@ -17,7 +18,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub use self::receive::UploadMemory;
-use self::receive::{ReceivedFile, receive_file};
+use self::receive::receive_file;
 use crate::{
     error::{ApiError, ApiResult, ErrorBody},
     extract::{Access, Allowed, Created, Json, PathId, Session},
@@ -135,18 +136,15 @@ async fn take_picture(state: &AppState, user_id: UserId, request: Request) -> Ap
     let own = state.clone();
     let work = async move {
         let file = receive_file(request, user_id, &own.upload_memory, &own.config.s3.bucket).await?;
-        let name = file.name.clone();
-        Ok((name, store(&own, user_id, file).await?))
+        Ok((file.name, store(&own, user_id, file.bytes).await?))
     };
     let taken = state.background.drive(work).await;
-    taken.ok_or_else(|| ApiError::internal(anyhow::anyhow!("an upload panicked")))?
+    taken.map_err(ApiError::internal)?
 }
 
 /// Draws the picture anew and puts it into the bucket, under a key that owes nothing to the client.
-async fn store(state: &AppState, user_id: UserId, file: ReceivedFile) -> ApiResult<NewObject> {
-    let ReceivedFile { bytes, memory, .. } = file;
+async fn store(state: &AppState, user_id: UserId, bytes: Bytes) -> ApiResult<NewObject> {
     let image = state.sanitiser.run(bytes).await?;
-    drop(memory);
     let key = ObjectKey::avatar(user_id.0, image.extension);
     state.storage.put(&key, image.content_type, image.bytes).await?;
     Ok(NewObject { url: state.storage.public_url(&key), key: key.to_string() })

@@ -65,7 +65,7 @@ impl Default for UploadMemory {
 
 /// A part of the memory, and a turn of the user it is for.
 #[derive(Debug)]
-pub struct Reservation {
+struct Reservation {
     _memory: OwnedSemaphorePermit,
     _turn: OwnedSemaphorePermit,
 }
@@ -99,9 +99,19 @@ impl UploadMemory {
 pub struct ReceivedFile {
     /// As the client sent it: anything.
     pub name: String,
+    /// They hold their part of the memory until nobody has them any more.
     pub bytes: Bytes,
-    /// To be held as long as the bytes are.
-    pub memory: Reservation,
+}
+
+struct ReservedBytes {
+    bytes: BytesMut,
+    _memory: Reservation,
+}
+
+impl AsRef<[u8]> for ReservedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Reads the file `file` of the form; a `bucketName` beside it must be that of the avatars, and other texts are ignored.
@@ -125,7 +135,7 @@ pub async fn receive_file(
     let (name, bytes) = timeout(RECEIVE_LIMIT, read_form(multipart, &pace, capacity, bucket))
         .await
         .map_err(|_elapsed| too_slow())??;
-    Ok(ReceivedFile { name, bytes: bytes.freeze(), memory })
+    Ok(ReceivedFile { name, bytes: Bytes::from_owner(ReservedBytes { bytes, _memory: memory }) })
 }
 
 fn require_form(headers: &HeaderMap) -> ApiResult<()> {
