@@ -226,7 +226,7 @@ async fn fifty_large_uploads_stay_within_256_megabytes() {
         );
         assert!(answers.iter().all(|status| matches!(status, 201 | 503)), "{answers:?}");
         // A debug build is too slow for all of them.
-        let least = if is_shipped { UPLOADS } else { UPLOADS / 4 };
+        let least = if is_shipped { UPLOADS } else { UPLOADS / 4 + 1 };
         assert!(stored >= least, "{answers:?}");
         assert!(peak < 256, "peak of {peak} MiB");
         assert!(!is_shipped || busy < 2 * idle, "p99 of {busy:?}, {idle:?} when idle");

@@ -14,8 +14,12 @@ use super::{
 
 /// Sets the first sightings back by the time that unknown objects are kept.
 pub async fn a_week_passes(pool: &PgPool) {
-    let sql = "UPDATE orphan_sighting SET first_seen_at = first_seen_at - interval '7 days'";
-    sqlx::query(sql).execute(pool).await.unwrap();
+    days_pass(pool, 7).await;
+}
+
+async fn days_pass(pool: &PgPool, days: i32) {
+    let sql = "UPDATE orphan_sighting SET first_seen_at = first_seen_at - make_interval(days => $1)";
+    sqlx::query(sql).bind(days).execute(pool).await.unwrap();
 }
 
 async fn sightings(pool: &PgPool) -> Vec<String> {
@@ -71,8 +75,7 @@ async fn an_orphan_is_removed_after_its_week_unless_it_is_known_again() {
         both.sort_unstable();
         assert_eq!(sightings(&app.pool).await, both);
         let nearly = tomorrow + TimeDelta::hours(23);
-        let six_days = "UPDATE orphan_sighting SET first_seen_at = first_seen_at - interval '6 days'";
-        sqlx::query(six_days).execute(&app.pool).await.unwrap();
+        days_pass(&app.pool, 6).await;
         collect_orphans(&context, nearly).await.unwrap();
         assert_eq!(app.s3.objects().len(), 2, "an hour is missing");
 

@@ -1,7 +1,6 @@
 //! The configuration of the HTTP API.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use url::Url;
 

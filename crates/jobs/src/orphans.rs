@@ -22,8 +22,8 @@ pub struct Collected {
     pub unknown: usize,
 }
 
-/// Collects what is older than a day at `now`, and what has been unknown for a week. To be called from time to time, by one replica or several. Objects of the
-/// former server lie outside the prefix that is searched, and stay.
+/// Collects what is older than a day at `now`, and what has been unknown for a week. To be called from time to time, by
+/// one replica or several. Objects of the former server lie outside the prefix that is searched, and stay.
 pub async fn collect_orphans(context: &JobContext, now: DateTime<Utc>) -> Result<Collected, Setback> {
     let loose = forget_loose_objects(&context.pool, now).await?;
     let before = SystemTime::from(now - MIN_AGE);

@@ -34,7 +34,7 @@ const MEMORY_UNIT: usize = 1024;
 const FILES_OF_A_USER: usize = 2;
 /// How long a request waits for its turn and for memory.
 const WAIT_LIMIT: Duration = Duration::from_secs(20);
-/// After so many bytes other requests have their turn: a body that has arrived would be read in one go.
+/// After so many bytes other uploads have their turn: a body that has arrived would be read in one go.
 const TURN_BYTES: usize = 64 * 1024;
 /// Boundaries, part headers and text fields around the file.
 const FORM_OVERHEAD_BYTES: usize = 64 * 1024;
