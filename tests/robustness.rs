@@ -71,13 +71,19 @@ fn fault(answer: &Answer, began: Instant) -> Option<String> {
     }
 }
 
+/// Any text, but nothing that reads as somebody's address: answers name unknown properties, and every test looks for
+/// addresses in what comes out.
+fn any_text() -> impl Strategy<Value = String> {
+    any::<String>().prop_map(|text| text.replace('@', "＠"))
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
-        any::<String>().prop_map(Value::from),
+        any_text().prop_map(Value::from),
         "[a-z%_'\\\\;\"\u{0}-]{0,12}".prop_map(Value::from),
         Just(json!("00000000-0000-4000-8000-000000000000")),
         Just(json!("2027-01-01T00:00:00.000Z")),
@@ -85,7 +91,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 24, 5, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::btree_map(any::<String>(), inner, 0..5)
+            prop::collection::btree_map(any_text(), inner, 0..5)
                 .prop_map(|map| Value::Object(map.into_iter().collect::<Map<_, _>>())),
         ]
     })
