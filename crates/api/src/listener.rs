@@ -19,7 +19,7 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{auth::KnownSessions, skill_cache::KnownSkills, state::AppState};
+use crate::state::{App, AppState};
 
 const CHANNELS: [&str; 3] = [sessions::CHANNEL, skills::CHANNEL, BEAT_CHANNEL];
 const VIA: &str = "postgres";
@@ -45,43 +45,39 @@ impl Listening {
     /// With the first request that wants something kept, because commands that serve nothing make a state too.
     pub fn ensure(&self, state: &AppState) {
         if !self.is_started.swap(true, Ordering::AcqRel) {
-            let memory = Memory { sessions: state.sessions.known(), skills: state.skills.known() };
             let name = state.fan_out.application_name("freehunt-api");
             let options = state.config.database.options.clone().application_name(&name);
-            tokio::spawn(listen(options, memory, self.stop.clone()));
+            tokio::spawn(listen(options, Memory(state.downgrade()), self.stop.clone()));
         }
     }
 }
 
-/// What is kept.
-struct Memory {
-    sessions: Weak<KnownSessions>,
-    skills: Weak<KnownSkills>,
-}
+/// What is kept, as long as anybody needs it.
+struct Memory(Weak<App>);
 
 impl Memory {
     /// From now on changes are heard of; those of before may have been missed.
     async fn begin_listening(&self) {
-        if let (Some(sessions), Some(skills)) = (self.sessions.upgrade(), self.skills.upgrade()) {
-            sessions.begin_listening().await;
-            skills.begin_listening();
+        if let Some(app) = self.0.upgrade() {
+            app.sessions.begin_listening().await;
+            app.skills.begin_listening();
         }
     }
 
     /// From now on changes are missed.
     async fn end_listening(&self) {
-        if let (Some(sessions), Some(skills)) = (self.sessions.upgrade(), self.skills.upgrade()) {
-            sessions.end_listening().await;
-            skills.end_listening();
+        if let Some(app) = self.0.upgrade() {
+            app.sessions.end_listening().await;
+            app.skills.end_listening();
         }
     }
 
     /// `false` when nobody needs it any more.
     async fn hear(&self, channel: &str, payload: &str) -> bool {
-        let (Some(sessions), Some(skills)) = (self.sessions.upgrade(), self.skills.upgrade()) else { return false };
+        let Some(app) = self.0.upgrade() else { return false };
         match channel {
-            sessions::CHANNEL => sessions.hear(payload.parse().ok().map(SessionId)).await,
-            _ => skills.forget(),
+            sessions::CHANNEL => app.sessions.hear(payload.parse().ok().map(SessionId)).await,
+            _ => app.skills.forget(),
         }
         true
     }

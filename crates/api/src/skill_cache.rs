@@ -2,7 +2,7 @@
 //! changes, and for a minute at the most, should a notification ever be lost.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock, RwLockWriteGuard, Weak},
+    sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
@@ -50,14 +50,10 @@ impl CachedSkills {
 /// One for the process.
 #[derive(Default)]
 pub struct SkillCache {
-    shared: Arc<KnownSkills>,
+    kept: RwLock<Kept>,
     /// Requests that find nothing wait for one of them to load it.
     loading: Mutex<()>,
 }
-
-/// What the listener's task changes.
-#[derive(Default)]
-pub(crate) struct KnownSkills(RwLock<Kept>);
 
 #[derive(Default)]
 struct Kept {
@@ -71,7 +67,7 @@ impl SkillCache {
     /// The list as it is now. Asks for a connection of the pool when it has to be read, so the caller must not hold one.
     pub async fn get(&self, state: &AppState) -> ApiResult<Arc<CachedSkills>> {
         state.listening.ensure(state);
-        let (usable, is_listening) = self.shared.look();
+        let (usable, is_listening) = self.look();
         if let Some(skills) = usable {
             return Ok(skills);
         }
@@ -79,36 +75,24 @@ impl SkillCache {
             return Ok(Arc::new(CachedSkills::load(state).await?));
         }
         let _loading = self.loading.lock().await;
-        if let (Some(skills), _) = self.shared.look() {
+        if let (Some(skills), _) = self.look() {
             return Ok(skills);
         }
-        let heard = self.shared.heard();
+        let heard = self.heard();
         let skills = Arc::new(CachedSkills::load(state).await?);
-        self.shared.keep(&skills, heard);
+        self.keep(&skills, heard);
         Ok(skills)
     }
 
-    /// This process itself has just changed the list; it does not wait to hear of it.
-    pub fn forget(&self) {
-        self.shared.forget();
-    }
-
-    /// For the listener.
-    pub(crate) fn known(&self) -> Weak<KnownSkills> {
-        Arc::downgrade(&self.shared)
-    }
-}
-
-impl KnownSkills {
     /// What may be used now, and whether anything may be kept.
     fn look(&self) -> (Option<Arc<CachedSkills>>, bool) {
-        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         let usable = kept.skills.clone().filter(|skills| skills.loaded.elapsed() < LONGEST_USE);
         (usable, kept.is_listening)
     }
 
     fn heard(&self) -> u64 {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).heard
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).heard
     }
 
     /// Unless something was heard since `heard`.
@@ -120,10 +104,10 @@ impl KnownSkills {
     }
 
     fn change(&self) -> RwLockWriteGuard<'_, Kept> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.kept.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The list has changed, or may have.
+    /// The list has changed, or may have. Who changes it here does not wait to hear of it.
     pub(crate) fn forget(&self) {
         let mut kept = self.change();
         kept.heard += 1;

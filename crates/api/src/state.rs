@@ -1,6 +1,9 @@
 //! What every handler can reach: handles, cheap to clone, made once from the configuration.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, Weak},
+};
 
 use anyhow::Context;
 use freehunt_authentik::{
@@ -62,6 +65,13 @@ pub struct App {
     pub announcements: Option<Announcements>,
     /// The origins a browser may send state changes from, as ASCII text without a trailing slash.
     pub allowed_origins: Vec<String>,
+}
+
+impl AppState {
+    /// For tasks that must not keep it alive.
+    pub fn downgrade(&self) -> Weak<App> {
+        Arc::downgrade(&self.0)
+    }
 }
 
 impl Deref for AppState {

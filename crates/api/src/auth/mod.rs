@@ -20,7 +20,6 @@ mod store;
 use axum::http::request::Parts;
 use freehunt_domain::sessions::secrets;
 
-pub(crate) use self::store::Shared as KnownSessions;
 pub use self::{
     cookies::{SetCookies, socket_ticket_cookie},
     credentials::Credential,

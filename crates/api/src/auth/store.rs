@@ -4,7 +4,7 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -33,22 +33,17 @@ const ADOPTIONS_AT_ONCE: usize = 16;
 
 /// One for the process.
 pub struct SessionStore {
-    shared: Arc<Shared>,
-    /// Hashes of bearer tokens that the provider has confirmed lately.
-    confirmed_tokens: Cache<Vec<u8>, ()>,
-    /// Hashes of bearer tokens that it has refused lately.
-    refused_tokens: Cache<Vec<u8>, ()>,
-    pub(super) adoptions: Semaphore,
-}
-
-/// What the listener's task changes.
-pub(crate) struct Shared {
     sessions: Cache<Vec<u8>, Checked>,
     /// Hashes of Authentik's own cookies that it does not know.
     refused: Cache<Vec<u8>, ()>,
     is_listening: AtomicBool,
     /// Counts what was heard: a check that began before the last of it may have seen an old row.
     heard: AtomicU64,
+    /// Hashes of bearer tokens that the provider has confirmed lately.
+    confirmed_tokens: Cache<Vec<u8>, ()>,
+    /// Hashes of bearer tokens that it has refused lately.
+    refused_tokens: Cache<Vec<u8>, ()>,
+    pub(super) adoptions: Semaphore,
 }
 
 struct LifeOfEntry;
@@ -62,14 +57,11 @@ impl Expiry<Vec<u8>, Checked> for LifeOfEntry {
 impl SessionStore {
     /// `confirmed_for` is how long the provider's word on a bearer token counts, for it or against it.
     pub fn new(capacity: u64, confirmed_for: Duration) -> Self {
-        let shared = Shared {
+        Self {
             sessions: Cache::builder().max_capacity(capacity).expire_after(LifeOfEntry).build(),
             refused: Cache::builder().max_capacity(capacity).time_to_live(REFUSAL_MEMORY).build(),
             is_listening: AtomicBool::new(false),
             heard: AtomicU64::new(0),
-        };
-        Self {
-            shared: Arc::new(shared),
             confirmed_tokens: Cache::builder().max_capacity(capacity).time_to_live(confirmed_for).build(),
             refused_tokens: Cache::builder().max_capacity(capacity).time_to_live(confirmed_for).build(),
             adoptions: Semaphore::new(ADOPTIONS_AT_ONCE),
@@ -80,31 +72,31 @@ impl SessionStore {
     pub(super) async fn find(&self, state: &AppState, credential: Credential, address: IpAddr) -> ApiResult<Session> {
         state.listening.ensure(state);
         let key = credential.hash();
-        if self.shared.refused.contains_key(&key) {
+        if self.refused.contains_key(&key) {
             return Err(ApiError::unauthorized(INVALID_SESSION));
         }
-        if !self.shared.is_listening.load(Ordering::Acquire) {
+        if !self.is_listening.load(Ordering::Acquire) {
             count_lookup("checked");
             return Ok(check::check(state, &credential, &key, address).await?.session.as_ref().clone());
         }
         let heard = self.heard();
-        let entry = self.shared.sessions.entry_by_ref(&key);
+        let entry = self.sessions.entry_by_ref(&key);
         let entry = entry.or_try_insert_with(check::check(state, &credential, &key, address)).await;
         count_lookup(if entry.as_ref().is_ok_and(|entry| !entry.is_fresh()) { "memory" } else { "checked" });
         if self.heard() != heard {
-            self.shared.sessions.invalidate(&key).await;
+            self.sessions.invalidate(&key).await;
         }
         Ok(entry?.into_value().session.as_ref().clone())
     }
 
     /// Sessions held now; entries that have just ended may be among them.
     pub fn count(&self) -> u64 {
-        self.shared.sessions.entry_count()
+        self.sessions.entry_count()
     }
 
     /// How often something was heard of; when it differs from before, what was read in between may be old.
     pub(super) fn heard(&self) -> u64 {
-        self.shared.heard.load(Ordering::Acquire)
+        self.heard.load(Ordering::Acquire)
     }
 
     /// Whether the provider stands by this bearer token, as `ask` tells when it was not asked lately.
@@ -125,26 +117,15 @@ impl SessionStore {
 
     /// Authentik does not know this cookie.
     pub(super) async fn remember_refusal(&self, key: &[u8]) {
-        self.shared.refused.insert(key.to_vec(), ()).await;
+        self.refused.insert(key.to_vec(), ()).await;
     }
 
     /// Forgets sessions that this process itself has just ended, without waiting to hear of it.
     pub(super) async fn forget(&self, ids: &[SessionId]) {
-        self.shared.forget(|id| ids.contains(&id)).await;
+        self.forget_those(|id| ids.contains(&id)).await;
     }
 
-    /// For the listener.
-    pub(crate) fn known(&self) -> Weak<Shared> {
-        Arc::downgrade(&self.shared)
-    }
-}
-
-fn count_lookup(found: &'static str) {
-    metrics::counter!("freehunt_session_lookups_total", "found" => found).increment(1);
-}
-
-impl Shared {
-    async fn forget(&self, matches: impl Fn(SessionId) -> bool) {
+    async fn forget_those(&self, matches: impl Fn(SessionId) -> bool) {
         self.heard.fetch_add(1, Ordering::AcqRel);
         let keys: Vec<_> = self
             .sessions
@@ -160,20 +141,24 @@ impl Shared {
     /// A session ended or changed, on whichever replica.
     pub(crate) async fn hear(&self, id: Option<SessionId>) {
         match id {
-            Some(id) => self.forget(|known| known == id).await,
-            None => self.forget(|_| true).await,
+            Some(id) => self.forget_those(|known| known == id).await,
+            None => self.forget_those(|_| true).await,
         }
     }
 
     /// From now on entries are used; those of before may be out of date.
     pub(crate) async fn begin_listening(&self) {
-        self.forget(|_| true).await;
+        self.forget_those(|_| true).await;
         self.is_listening.store(true, Ordering::Release);
     }
 
     /// From now on every request looks at the database.
     pub(crate) async fn end_listening(&self) {
         self.is_listening.store(false, Ordering::Release);
-        self.forget(|_| true).await;
+        self.forget_those(|_| true).await;
     }
+}
+
+fn count_lookup(found: &'static str) {
+    metrics::counter!("freehunt_session_lookups_total", "found" => found).increment(1);
 }
