@@ -27,6 +27,7 @@ mod health;
 mod idle_connections;
 mod job_postings;
 mod jobs;
+mod kept_answers;
 mod kills;
 mod listener;
 mod messages;

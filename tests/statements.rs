@@ -84,6 +84,23 @@ async fn statements_do_not_grow_with_rows() {
     .await;
 }
 
+/// What many ask for is read once, and then kept in memory.
+#[tokio::test]
+async fn a_public_posting_and_ones_own_account_take_no_statement_the_next_time() {
+    TestApp::run(async |app| {
+        let world = World::build(app).await;
+        let server = CountedServer::start(app).await;
+        for (who, path) in
+            [("anonymous", "/job-postings/{{jPublished}}"), ("bob", "/auth/getme"), ("bob", "/users/{{uBob}}")]
+        {
+            // The server listens a moment after its first request.
+            let is_kept = async || server.count(app, &world, (who, "GET", path, "", 0)).await.0 == 0;
+            eventually(path, is_kept).await;
+        }
+    })
+    .await;
+}
+
 /// Accepting rejects the others, however many there are, in as many statements.
 #[tokio::test]
 async fn an_acceptance_takes_the_same_statements_for_few_and_for_many_candidates() {

@@ -22,8 +22,10 @@ const DEPENDED_ON: &str = r"
     FROM pg_index JOIN pg_class t ON t.oid = indrelid
     WHERE indisunique AND t.relnamespace = 'public'::regnamespace
     UNION ALL
-    SELECT tgrelid::regclass::text, pg_get_triggerdef(g.oid), false
-    FROM pg_trigger g JOIN pg_class t ON t.oid = tgrelid
+    SELECT tgrelid::regclass::text, pg_get_triggerdef(g.oid),
+           -- After the statement, and announcing only (NOTIFY): by the name of its function.
+           tgtype & 1 = 0 AND tgtype & 2 = 0 AND f.proname LIKE 'notify\_of\_%'
+    FROM pg_trigger g JOIN pg_class t ON t.oid = tgrelid JOIN pg_proc f ON f.oid = tgfoid
     WHERE NOT tgisinternal AND t.relnamespace = 'public'::regnamespace
     UNION ALL
     SELECT NULL, format('type %s: %s', t.oid::regtype, string_agg(enumlabel, ', ' ORDER BY enumsortorder)), true
@@ -102,6 +104,23 @@ async fn a_change_that_an_older_program_trips_over_is_found() {
             (r#"ALTER TABLE "Message" ALTER COLUMN "createdAt" DROP DEFAULT"#, true),
             (r#"ALTER TYPE "Role" ADD VALUE 'ROBOT'"#, true),
             (r#"DROP TABLE "Log""#, true),
+            (
+                r#"CREATE FUNCTION notify_of_nicknames() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+                   CREATE TRIGGER nickname AFTER TRUNCATE ON "User" FOR EACH STATEMENT
+                   EXECUTE FUNCTION notify_of_nicknames()"#,
+                false,
+            ),
+            (
+                r#"CREATE FUNCTION notify_of_nicknames() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+                   CREATE TRIGGER nickname BEFORE TRUNCATE ON "User" FOR EACH STATEMENT
+                   EXECUTE FUNCTION notify_of_nicknames()"#,
+                true,
+            ),
+            (
+                r#"CREATE TRIGGER nickname AFTER TRUNCATE ON "User" FOR EACH STATEMENT
+                   EXECUTE FUNCTION refuse_audit_truncation()"#,
+                true,
+            ),
             (
                 r#"CREATE TRIGGER nickname BEFORE INSERT ON "User" FOR EACH ROW
                    EXECUTE FUNCTION suppress_redundant_updates_trigger()"#,

@@ -1,6 +1,8 @@
 //! FreeHunt's HTTP API. [`build`] makes the whole server from a configuration; `main` and the tests both use it.
 
+pub mod account_cache;
 pub mod announcements;
+pub mod answer_cache;
 pub mod auth;
 pub mod commands;
 pub mod docs;

@@ -11,8 +11,8 @@ use std::{
 
 use freehunt_domain::{
     database::{self, BEAT_CHANNEL},
-    ids::SessionId,
-    sessions, skills,
+    ids::{JobPostingId, SessionId, UserId},
+    job_postings, sessions, skills, users,
 };
 use freehunt_serving::heart::{self, Connected, Deaf, Heart, Lost};
 use sqlx::{PgPool, postgres::PgConnectOptions};
@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::state::{App, AppState};
 
-const CHANNELS: [&str; 3] = [sessions::CHANNEL, skills::CHANNEL, BEAT_CHANNEL];
+const CHANNELS: [&str; 5] = [sessions::CHANNEL, skills::CHANNEL, users::CHANNEL, job_postings::CHANNEL, BEAT_CHANNEL];
 const VIA: &str = "postgres";
 const CONNECT_TIME: Duration = Duration::from_secs(3);
 /// Between two attempts to get the connection back.
@@ -61,6 +61,8 @@ impl Memory {
         if let Some(app) = self.0.upgrade() {
             app.sessions.begin_listening().await;
             app.skills.begin_listening();
+            app.accounts.answers.begin_listening().await;
+            app.public_job_postings.begin_listening().await;
         }
     }
 
@@ -69,15 +71,25 @@ impl Memory {
         if let Some(app) = self.0.upgrade() {
             app.sessions.end_listening().await;
             app.skills.end_listening();
+            app.accounts.answers.end_listening().await;
+            app.public_job_postings.end_listening().await;
         }
     }
 
     /// `false` when nobody needs it any more.
     async fn hear(&self, channel: &str, payload: &str) -> bool {
         let Some(app) = self.0.upgrade() else { return false };
+        let id = payload.parse().ok();
         match channel {
-            sessions::CHANNEL => app.sessions.hear(payload.parse().ok().map(SessionId)).await,
-            _ => app.skills.forget(),
+            sessions::CHANNEL => app.sessions.hear(id.map(SessionId)).await,
+            users::CHANNEL => app.accounts.answers.hear(id.map(UserId)).await,
+            job_postings::CHANNEL => app.public_job_postings.hear(id.map(JobPostingId)).await,
+            // Accounts and postings show skills.
+            _ => {
+                app.skills.forget();
+                app.accounts.answers.forget_all().await;
+                app.public_job_postings.forget_all().await;
+            }
         }
         true
     }
@@ -100,7 +112,7 @@ async fn listen(options: PgConnectOptions, memory: Memory, stop: CancellationTok
         memory.end_listening().await;
         if let Err(error) = lost {
             metrics::counter!("freehunt_listener_failures_total", "via" => VIA).increment(1);
-            tracing::warn!(%error, "changes of sessions and skills are not heard of for a moment");
+            tracing::warn!(%error, "changes of what is kept in memory are not heard of for a moment");
         }
         tokio::select! {
             () = stop.cancelled() => return,

@@ -30,6 +30,7 @@ pub fn describe() {
     }
     describe_gauge!("freehunt_sessions_cached", "Checked sessions held in memory");
     describe_counter!("freehunt_session_lookups_total", "Requests with a cookie, by where its session was found");
+    describe_counter!("freehunt_answer_lookups_total", "Answers that may be kept in memory, by where they were found");
     describe_counter!("freehunt_sessions_begun_total", "Logins, by how");
     describe_counter!("freehunt_log_ins_refused_total", "Refused logins");
     describe_counter!("freehunt_webhooks_rejected_total", "Webhooks that were not accepted, by reason");

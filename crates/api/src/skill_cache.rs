@@ -6,27 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{
-    body::Bytes,
-    http::{HeaderValue, header},
-    response::{IntoResponse, Response},
-};
 use freehunt_domain::skills::SkillCatalog;
 use tokio::sync::Mutex;
 
-use crate::{
-    error::{ApiError, ApiResult},
-    layers,
-    state::AppState,
-};
+use crate::{answer_cache::ReadyAnswer, error::ApiResult, state::AppState};
 
 const LONGEST_USE: Duration = Duration::from_secs(60);
 
 /// What is kept.
 pub struct CachedSkills {
     pub catalog: SkillCatalog,
-    json: Bytes,
-    etag: HeaderValue,
+    /// The whole list.
+    pub answer: ReadyAnswer,
     loaded: Instant,
 }
 
@@ -35,15 +26,8 @@ impl CachedSkills {
         let loaded = Instant::now();
         let mut connection = state.pool.acquire().await?;
         let catalog = SkillCatalog::load(&mut connection).await?;
-        let json = Bytes::from(serde_json::to_vec(catalog.all()).map_err(ApiError::internal)?);
-        let etag = layers::etag_of(&json).map_err(ApiError::internal)?;
-        Ok(Self { catalog, json, etag, loaded })
-    }
-
-    /// The whole list as an answer.
-    pub fn answer(&self) -> Response {
-        let content_type = HeaderValue::from_static("application/json");
-        ([(header::CONTENT_TYPE, content_type), (header::ETAG, self.etag.clone())], self.json.clone()).into_response()
+        let answer = ReadyAnswer::of(&catalog.all())?;
+        Ok(Self { catalog, answer, loaded })
     }
 }
 

@@ -14,6 +14,7 @@ use freehunt_config::{ApiConfig, SigningAlgorithm as ConfiguredAlgorithm};
 use freehunt_domain::{
     chat_events::FanOut,
     database::{self, Connection, Connections},
+    ids::JobPostingId,
     search::Searching,
     time::Clock,
 };
@@ -24,7 +25,9 @@ use freehunt_stripe::{Stripe, StripeSettings};
 use sqlx::PgPool;
 
 use crate::{
+    account_cache::AccountCache,
     announcements::Announcements,
+    answer_cache::AnswerCache,
     auth::{LoginLimiter, SessionStore},
     listener::Listening,
     routes::upload::UploadMemory,
@@ -46,8 +49,11 @@ pub struct App {
     pub oidc: Oidc,
     pub sessions: SessionStore,
     pub skills: SkillCache,
+    pub accounts: AccountCache,
+    /// Published postings as everybody sees them.
+    pub public_job_postings: AnswerCache<JobPostingId>,
     pub searching: Searching,
-    /// Hears of what changes about the two.
+    /// Hears of what changes about these.
     pub listening: Listening,
     pub login_limits: LoginLimiter,
     pub stripe: Stripe,
@@ -84,6 +90,9 @@ impl Deref for AppState {
 
 /// Authentik's own flow that ends a session; it is there in every installation.
 const INVALIDATION_FLOW: &str = "default-invalidation-flow";
+
+/// For some thousand published postings that are read often.
+const JOB_POSTINGS_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Images decoded at once. One leaves a core of a small machine to requests, and keeps a flood of uploads under 256 MB.
 const IMAGE_WORKERS: usize = 1;
@@ -137,6 +146,8 @@ impl AppState {
             oidc,
             sessions: SessionStore::new(config.sessions.cache_capacity, config.sessions.revalidate_after),
             skills: SkillCache::default(),
+            accounts: AccountCache::new(config.http.request_timeout),
+            public_job_postings: AnswerCache::new("job_posting", JOB_POSTINGS_BYTES),
             searching: Searching::default(),
             listening: Listening::default(),
             login_limits: LoginLimiter::new(&config.login_limits),

@@ -23,11 +23,16 @@ impl<T: Serialize> IntoResponse for Json<T> {
         if let Err(error) = serde_json::to_writer(&mut json, &self.0) {
             return ApiError::internal(error).into_response();
         }
-        let mut response = Response::new(Body::from(json));
-        *response.headers_mut() = HeaderMap::with_capacity(USUAL_HEADERS);
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response
+        json_response(Body::from(json))
     }
+}
+
+/// 200 with JSON that is written already.
+pub fn json_response(json: Body) -> Response {
+    let mut response = Response::new(json);
+    *response.headers_mut() = HeaderMap::with_capacity(USUAL_HEADERS);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// A `null` answer is a 200 with an empty body; axios and fetch both read it as "nothing".

@@ -11,7 +11,7 @@ mod rules;
 mod session;
 
 pub use access::{Access, Allowed, AllowedBody};
-pub use answers::{Created, Json, MaybeJson, Text};
+pub use answers::{Created, Json, MaybeJson, Text, json_response};
 pub use body::{JSON_LIMIT_BYTES as BODY_LIMIT_BYTES, ValidBody, Validate, date, optional_date, parse_date};
 pub use params::{PathId, PathIds};
 pub use rules::{Field, Rule, Unknown, is_email};

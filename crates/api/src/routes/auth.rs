@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Json, Response},
 };
 use freehunt_authentik::FlowErrors;
-use freehunt_domain::users::{Role, find_account};
+use freehunt_domain::users::Role;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -200,20 +200,18 @@ pub async fn get_me(
     headers: HeaderMap,
     session: Result<Session, ApiError>,
 ) -> ApiResult<Response> {
-    let nobody = || ApiError::unauthorized("Unauthorized access");
-    let session = match session {
-        Err(error) if error.status() == StatusCode::UNAUTHORIZED => return Err(nobody()),
-        session => session?,
+    let or_nobody = |status| {
+        move |error: ApiError| {
+            if error.status() == status { ApiError::unauthorized("Unauthorized access") } else { error }
+        }
     };
-    let skills = state.skills.get(&state).await?;
-    let mut connection = state.connection().await?;
-    let account = find_account(&mut connection, &skills.catalog, session.user_id).await?.ok_or_else(nobody)?;
-    connection.finish();
+    let session = session.map_err(or_nobody(StatusCode::UNAUTHORIZED))?;
+    let account = state.accounts.get(&state, session.user_id).await.map_err(or_nobody(StatusCode::NOT_FOUND))?;
     let cookies = Credential::of(&headers, state.config.frontend.secure_cookies)
         .ok()
         .and_then(|credential| socket_ticket_cookie(&state, &credential))
         .unwrap_or_default();
-    Ok((cookies, Json(AccountView::from(account))).into_response())
+    Ok((cookies, account).into_response())
 }
 
 /// Signs out: here, on every replica, and at Authentik. Signing out without being signed in is fine.

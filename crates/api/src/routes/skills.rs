@@ -1,6 +1,6 @@
 //! `/skills`: the shared list of skills.
 
-use axum::{extract::State, response::Response};
+use axum::extract::State;
 use freehunt_domain::{
     ids::SkillId,
     skills::{self, CreateSkillError, NewSkill, Skill, SkillType, queries},
@@ -8,6 +8,7 @@ use freehunt_domain::{
 use serde::Deserialize;
 
 use crate::{
+    answer_cache::ReadyAnswer,
     error::{ApiError, ApiResult, ErrorBody},
     extract::{Created, Field, MaybeJson, PathId, Rule, Session, ValidBody, Validate},
     routes::closed,
@@ -63,8 +64,8 @@ pub async fn create_skill(
 /// All skills, oldest first.
 #[utoipa::path(get, path = "/skills", tag = "skills",
     responses((status = 200, description = "All skills", body = Vec<Skill>)))]
-pub async fn list_skills(State(state): State<AppState>) -> ApiResult<Response> {
-    Ok(state.skills.get(&state).await?.answer())
+pub async fn list_skills(State(state): State<AppState>) -> ApiResult<ReadyAnswer> {
+    Ok(state.skills.get(&state).await?.answer.clone())
 }
 
 /// One skill; an empty body when there is none.

@@ -6,11 +6,12 @@ use freehunt_domain::{
     ids::{CompanyId, FreelanceId, UserId},
     policy,
     skills::Skill,
-    users::{self, Account, CompanyProfile, FreelanceProfile, RenameError, Role, User, find_account, same_email},
+    users::{self, Account, CompanyProfile, FreelanceProfile, RenameError, Role, User, same_email},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    answer_cache::ReadyAnswer,
     error::{ApiError, ApiResult, ErrorBody},
     extract::{Access, Allowed, AllowedBody, ClientAddress, Field, Json, PathId, Rule, Session, Validate},
     number::Number,
@@ -18,7 +19,7 @@ use crate::{
     state::AppState,
 };
 
-const NOT_FOUND: &str = "User not found";
+pub const NOT_FOUND: &str = "User not found";
 
 /// A user, as they see themselves.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -220,8 +221,8 @@ pub async fn list_users(session: Session) -> ApiResult<()> {
 pub async fn get_user(
     State(state): State<AppState>,
     Allowed(OwnUser(session)): Allowed<OwnUser>,
-) -> ApiResult<Json<AccountView>> {
-    own_account(&state, &session).await
+) -> ApiResult<ReadyAnswer> {
+    state.accounts.get(&state, session.user_id).await
 }
 
 /// One's own account, by one's own address.
@@ -234,20 +235,12 @@ pub async fn get_user_by_email(
     State(state): State<AppState>,
     session: Session,
     email: Result<Path<String>, PathRejection>,
-) -> ApiResult<Json<AccountView>> {
+) -> ApiResult<ReadyAnswer> {
     let Path(email) = email.map_err(|_| ApiError::bad_request("Failed to decode param"))?;
     if !same_email(&email, &session.email) {
         return Err(ApiError::not_found(NOT_FOUND));
     }
-    own_account(&state, &session).await
-}
-
-async fn own_account(state: &AppState, session: &Session) -> ApiResult<Json<AccountView>> {
-    let skills = state.skills.get(state).await?;
-    let mut connection = state.connection().await?;
-    let account = find_account(&mut connection, &skills.catalog, session.user_id).await?;
-    connection.finish();
-    Ok(Json(account.ok_or_else(|| ApiError::not_found(NOT_FOUND))?.into()))
+    state.accounts.get(&state, session.user_id).await
 }
 
 /// Changes one's own user name. Address and role are fixed.

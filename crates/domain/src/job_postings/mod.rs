@@ -15,3 +15,6 @@ pub use delete::{DeleteJobPostingError, delete};
 pub use model::{JobPosting, JobPostingLocation, JobPostingStatus, PaymentState};
 pub use relations::{JobPostingWithRelations, PostingCandidate, PublicPosting};
 pub use update::{JobPostingChanges, UpdateJobPostingError, update};
+
+/// Notified with a posting's id when a row of what everybody sees of it changes, and with nothing when many do.
+pub const CHANNEL: &str = "freehunt_job_postings";

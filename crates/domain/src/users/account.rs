@@ -9,6 +9,9 @@ use crate::{
     skills::{Skill, SkillCatalog},
 };
 
+/// Notified with a user's id when a row of their account changes, and with nothing when many do.
+pub const CHANNEL: &str = "freehunt_accounts";
+
 /// A user with their own profile.
 #[derive(Clone, Debug)]
 pub struct Account {

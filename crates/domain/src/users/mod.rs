@@ -10,7 +10,7 @@ mod register;
 mod registration_proof;
 mod rename;
 
-pub use account::{Account, CompanyProfile, FreelanceProfile, find_account};
+pub use account::{Account, CHANNEL, CompanyProfile, FreelanceProfile, find_account};
 pub use bind::{BindOutcome, DirectoryEntry, bind_identities};
 pub use identity::{IdentityRules, ProviderIdentity, Refusal, Resolution, resolve_identity};
 pub use model::{Role, User, same_email};

@@ -15,7 +15,9 @@ use freehunt_domain::{
 };
 use sqlx::PgConnection;
 
+use super::views::JobPostingView;
 use crate::{
+    answer_cache::ReadyAnswer,
     error::{ApiError, ApiResult, NOTHING_TO_DELETE},
     extract::{Access, MaybeSession, PathId, Session},
     state::AppState,
@@ -85,6 +87,31 @@ impl Access for VisibleJobPosting {
     async fn grant((reader, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
         let visible = Self::find(reader.session.clone(), id, state).await;
         visible.map_err(|refusal| reader.refusal(refusal))
+    }
+}
+
+/// A posting as its reader sees it: for strangers an answer that is made already.
+pub enum ShownJobPosting {
+    ToEverybody(ReadyAnswer),
+    ToSomebody(Box<VisibleJobPosting>),
+}
+
+impl Access for ShownJobPosting {
+    type Claim = (MaybeSession, JobPostingId);
+
+    async fn claim(parts: &mut Parts, state: &AppState) -> ApiResult<Self::Claim> {
+        VisibleJobPosting::claim(parts, state).await
+    }
+
+    async fn grant((reader, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
+        if !reader.is_stranger() {
+            return Ok(Self::ToSomebody(Box::new(VisibleJobPosting::grant((reader, id), state).await?)));
+        }
+        let load = async {
+            let visible = VisibleJobPosting::find(None, id, state).await?;
+            ReadyAnswer::of(&JobPostingView::public(visible.posting))
+        };
+        state.public_job_postings.get(id, load).await.map(Self::ToEverybody)
     }
 }
 

@@ -7,7 +7,10 @@ pub mod views;
 
 use std::collections::HashMap;
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use freehunt_domain::{
     ids::{JobPostingId, UserId},
     job_postings::{
@@ -20,7 +23,7 @@ use freehunt_domain::{
 use sqlx::PgConnection;
 
 use self::{
-    access::{Audience, CompanyUser, JobPostingToViewProject, OwnedJobPosting, PathStatus, VisibleJobPosting},
+    access::{Audience, CompanyUser, JobPostingToViewProject, OwnedJobPosting, PathStatus, ShownJobPosting},
     bodies::{CreateJobPosting, SearchJobPostings, UpdateJobPosting},
     views::{
         FoundJobPostingView, FoundJobPostingsView, JobPostingView, ListedJobPosting, OwnJobPosting, ProjectOfJobPosting,
@@ -146,15 +149,19 @@ pub async fn list_job_postings(
         (status = 404, description = "No such posting, or one that is not shown", body = ErrorBody)))]
 pub async fn get_job_posting(
     State(state): State<AppState>,
-    Allowed(visible): Allowed<VisibleJobPosting>,
-) -> ApiResult<Json<JobPostingView>> {
+    Allowed(shown): Allowed<ShownJobPosting>,
+) -> ApiResult<Response> {
+    let visible = match shown {
+        ShownJobPosting::ToEverybody(answer) => return Ok(answer.into_response()),
+        ShownJobPosting::ToSomebody(visible) => visible,
+    };
     if visible.audience == Audience::Public {
-        return Ok(Json(JobPostingView::public(visible.posting)));
+        return Ok(Json(JobPostingView::public(visible.posting)).into_response());
     }
     let mut connection = state.connection().await?;
     let loaded = visible.posting.with_company(&mut connection).await?;
     connection.finish();
-    Ok(Json(JobPostingView::of(loaded, visible.audience)))
+    Ok(Json(JobPostingView::of(loaded, visible.audience)).into_response())
 }
 
 /// Changes a posting: amounts until its payment begins, texts until a candidate is accepted.

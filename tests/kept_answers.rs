@@ -1,0 +1,228 @@
+//! Answers that are kept in memory: a published posting as everybody sees it, and one's own account. Whoever changes a row
+//! they are made of, every replica reads it anew.
+
+use freehunt_domain::{time::Clock, users::Role};
+use freehunt_tests::{Persona, TestApp, eventually};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    auth::Replica,
+    world::{Names, World},
+};
+
+/// What is changed, by a program that knows nothing of the servers, and what the next answer has at which place.
+const POSTING_CHANGES: [(&str, &str, &str); 13] = [
+    (r#"UPDATE "JobPosting" SET "title" = 'Autre' WHERE "id" = '{{jPublished}}'"#, "/title", r#""Autre""#),
+    (r#"UPDATE "Company" SET "name" = 'Acme SARL' WHERE "id" = '{{cAcme}}'"#, "/company/name", r#""Acme SARL""#),
+    (
+        r#"UPDATE "Checkpoint" SET "name" = 'Jalon' WHERE "jobPostingId" = '{{jPublished}}'"#,
+        "/checkpoints/0/name",
+        r#""Jalon""#,
+    ),
+    (
+        r#"INSERT INTO "Checkpoint" ("name", "description", "date", "jobPostingId", "amount")
+           VALUES ('Dernier', '', now() + interval '90 years', '{{jPublished}}', 1)"#,
+        "/checkpoints/2/name",
+        r#""Dernier""#,
+    ),
+    // Moved to another posting, and back.
+    (r#"UPDATE "Checkpoint" SET "jobPostingId" = '{{jUnpaid}}' WHERE "name" = 'Dernier'"#, "/checkpoints/2", "null"),
+    (
+        r#"UPDATE "Checkpoint" SET "jobPostingId" = '{{jPublished}}' WHERE "name" = 'Dernier'"#,
+        "/checkpoints/2/name",
+        r#""Dernier""#,
+    ),
+    (r#"DELETE FROM "Checkpoint" WHERE "name" = 'Dernier'"#, "/checkpoints/2", "null"),
+    (r#"UPDATE "Skill" SET "name" = 'Ferris' WHERE "id" = '{{skRust}}'"#, "/skills/0/name", r#""Ferris""#),
+    (r#"UPDATE "_JobPostingToSkill" SET "B" = '{{skSQL}}' WHERE "A" = '{{jPublished}}'"#, "/skills/0/name", r#""SQL""#),
+    (r#"DELETE FROM "_JobPostingToSkill" WHERE "A" = '{{jPublished}}'"#, "/skills/0", "null"),
+    (
+        r#"INSERT INTO "_JobPostingToSkill" ("A", "B") VALUES ('{{jPublished}}', '{{skJS}}')"#,
+        "/skills/0/name",
+        r#""JavaScript""#,
+    ),
+    // A hundred and more at once are announced as one.
+    (
+        r#"INSERT INTO "JobPosting" ("companyId", "title", "description", "isPromoted", "location", "averageDailyRate", "seniority")
+               SELECT '{{cAcme}}', 'Une parmi d''autres', '', false, 'REMOTE', 1, 1 FROM generate_series(1, 150);
+           UPDATE "JobPosting" SET "description" = 'Partout'"#,
+        "/description",
+        r#""Partout""#,
+    ),
+    (
+        r#"UPDATE "JobPosting" SET "status" = 'DRAFT' WHERE "id" = '{{jPublished}}'"#,
+        "/message",
+        r#""Annonce avec l'ID {{jPublished}} introuvable""#,
+    ),
+];
+
+const ACCOUNT_CHANGES: [(&str, &str, &str, &str); 10] = [
+    ("alice", r#"UPDATE "User" SET "username" = 'alicia' WHERE "id" = '{{uAlice}}'"#, "/username", r#""alicia""#),
+    (
+        "alice",
+        r#"UPDATE "Freelance" SET "jobTitle" = 'Autre' WHERE "id" = '{{fAlice}}'"#,
+        "/freelance/jobTitle",
+        r#""Autre""#,
+    ),
+    (
+        "alice",
+        r#"UPDATE "Skill" SET "name" = 'Ferris' WHERE "id" = '{{skRust}}'"#,
+        "/freelance/skills/1/name",
+        r#""Ferris""#,
+    ),
+    ("alice", r#"DELETE FROM "_FreelanceToSkill" WHERE "B" = '{{skRust}}'"#, "/freelance/skills/1/name", r#""DevOps""#),
+    (
+        "alice",
+        r#"INSERT INTO "_FreelanceToSkill" ("A", "B") VALUES ('{{fAlice}}', '{{skSQL}}')"#,
+        "/freelance/skills/2/name",
+        r#""SQL""#,
+    ),
+    (
+        "alice",
+        r#"UPDATE "_FreelanceToSkill" SET "B" = '{{skRust}}' WHERE "A" = '{{fAlice}}' AND "B" = '{{skSQL}}'"#,
+        "/freelance/skills/1/name",
+        r#""Ferris""#,
+    ),
+    (
+        "acme",
+        r#"UPDATE "Company" SET "address" = 'Ailleurs' WHERE "id" = '{{cAcme}}'"#,
+        "/company/address",
+        r#""Ailleurs""#,
+    ),
+    (
+        "dora",
+        r#"INSERT INTO "Company" ("userId", "name", "siren", "description", "address")
+           VALUES ('{{uDora}}', 'Dora', '123456789', '', '')"#,
+        "/company/name",
+        r#""Dora""#,
+    ),
+    ("dora", r#"DELETE FROM "Company" WHERE "userId" = '{{uDora}}'"#, "/company", "null"),
+    (
+        "carol",
+        r#"INSERT INTO "Freelance" ("userId", "firstName", "lastName", "averageDailyRate", "jobTitle", "location", "seniority")
+           VALUES ('{{uCarol}}', 'Carol', 'C', 1, '', '', 0)"#,
+        "/freelance/firstName",
+        r#""Carol""#,
+    ),
+];
+
+/// What `path` of the answer is, `null` when there is nothing.
+async fn shown(reader: &Persona, path: &str, pointer: &str) -> Value {
+    reader.get(path).await.body.pointer(pointer).cloned().unwrap_or(Value::Null)
+}
+
+/// Asked often enough that the answer is kept, if it is kept at all.
+async fn warm_up(reader: &Persona, path: &str) -> Value {
+    reader.get(path).await;
+    reader.get(path).await.body
+}
+
+#[tokio::test]
+async fn every_replica_forgets_a_posting_that_changed() {
+    TestApp::run(async |app| {
+        let world = World::build(app).await;
+        let second = Replica::start(app, Clock::system()).await;
+        let readers = [app.anonymous(), app.at(&app.anonymous(), &second.url)];
+        let path = format!("/job-postings/{}", world.get("jPublished"));
+        for (change, pointer, expected) in POSTING_CHANGES {
+            let expected: Value =
+                serde_json::from_str(&world.fill(app, &mut Names::new(), expected).await).expect("JSON");
+            for reader in &readers {
+                let before = warm_up(reader, &path).await;
+                assert_ne!(before.pointer(pointer).unwrap_or(&Value::Null), &expected, "{change} changes nothing");
+            }
+            change_by_sql(app, &world, change).await;
+            for reader in &readers {
+                eventually(change, async || shown(reader, &path, pointer).await == expected).await;
+            }
+        }
+        second.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_replica_forgets_an_account_that_changed() {
+    TestApp::run(async |app| {
+        let world = World::build(app).await;
+        let second = Replica::start(app, Clock::system()).await;
+        for (who, change, pointer, expected) in ACCOUNT_CHANGES {
+            let expected: Value = serde_json::from_str(expected).expect("JSON");
+            let readers = [world.persona(who).clone(), app.at(world.persona(who), &second.url)];
+            let paths = ["/auth/getme".to_owned(), format!("/users/{}", readers[0].user_id)];
+            for (reader, path) in readers.iter().zip(&paths) {
+                let before = warm_up(reader, path).await;
+                assert_ne!(before.pointer(pointer).unwrap_or(&Value::Null), &expected, "{change} changes nothing");
+            }
+            change_by_sql(app, &world, change).await;
+            for (reader, path) in readers.iter().zip(&paths) {
+                eventually(change, async || shown(reader, path, pointer).await == expected).await;
+            }
+        }
+        second.stop().await;
+    })
+    .await;
+}
+
+async fn change_by_sql(app: &TestApp, world: &World, change: &str) {
+    let change = world.fill(app, &mut Names::new(), change).await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(change)).execute(&app.pool).await.expect("the change is right");
+}
+
+/// Nobody waits for a notification to see what they did themselves.
+#[tokio::test]
+async fn a_change_of_ones_own_account_is_seen_at_once() {
+    TestApp::run(async |app| {
+        let bob = app.user("bob", Role::Freelance).await;
+        let path = format!("/users/{}", bob.user_id);
+        for number in 0..20 {
+            warm_up(&bob, "/auth/getme").await;
+            let name = format!("bob{number}");
+            bob.patch(&path, json!({ "username": name })).await.expect(200);
+            assert_eq!(bob.get("/auth/getme").await.expect(200)["username"], name);
+        }
+    })
+    .await;
+}
+
+/// A draft is nobody's but its owner's, also when its id was asked for before it was published, and after.
+#[tokio::test]
+async fn what_strangers_see_is_not_what_the_owner_sees() {
+    TestApp::run(async |app| {
+        let acme = app.company("acme").await;
+        let posting = app.unpaid_posting(&acme, &[50_000]).await;
+        let path = format!("/job-postings/{posting}");
+        app.anonymous().get(&path).await.expect(404);
+        sqlx::query(r#"UPDATE "JobPosting" SET "status" = 'PUBLISHED', "stripeSessionId" = 'cs_1'"#)
+            .execute(&app.pool)
+            .await
+            .unwrap();
+        eventually("it is published", async || app.anonymous().get(&path).await.status == 200).await;
+        let to_everybody = warm_up(&app.anonymous(), &path).await;
+        assert!(to_everybody.get("stripeSessionId").is_none() && to_everybody["company"].get("siren").is_none());
+        assert_eq!(acme.get(&path).await.expect(200)["stripeSessionId"], "cs_1");
+        assert_eq!(warm_up(&app.anonymous(), &path).await, to_everybody);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_kept_has_the_tag_of_what_was_read() {
+    TestApp::run(async |app| {
+        let world = World::build(app).await;
+        let paths =
+            [("anonymous", format!("/job-postings/{}", world.get("jPublished"))), ("bob", "/auth/getme".into())];
+        for (who, path) in &paths {
+            let reader = world.persona(who);
+            let read = reader.get(path).await;
+            let kept = reader.get(path).await;
+            assert_eq!((&read.text, &read.headers["etag"]), (&kept.text, &kept.headers["etag"]), "{path}");
+            assert_eq!(kept.headers["content-type"], read.headers["content-type"]);
+            let tag = kept.headers["etag"].clone();
+            let again = reader.answer(reader.request(Method::GET, path).header("if-none-match", tag)).await;
+            assert_eq!((again.status, again.text.as_str()), (304, ""), "{path}");
+        }
+    })
+    .await;
+}
