@@ -3,10 +3,11 @@
 //! The index has an entry for every three letters, and a search for a word reads those of all its three-letter parts. In a
 //! large table the common ones are long, so that `quantique` costs what `tique` does. One part that hardly any row has is
 //! enough: what else the pattern asks for is checked on the few rows it leads to. Which parts are rare is learnt from a
-//! sample of the table.
+//! sample of the table. It is counted there, since a rare word's own rows may be in the sample.
 
 use std::{
-    collections::HashSet,
+    cmp::Reverse,
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -17,6 +18,9 @@ use super::{Searched, conditions::INDEXED_LENGTH};
 
 /// How long a sample counts; texts change slowly.
 const SAMPLE_AGE: Duration = Duration::from_secs(600);
+/// A part is rare when one in so many rows has it, or fewer. To fetch a row costs as much as to read about a hundred entries of
+/// a common part: with more rows than that, reading the whole word's entries is not dearer.
+const RARE_AMONG: usize = 500;
 
 type Part = [char; INDEXED_LENGTH];
 
@@ -27,8 +31,16 @@ pub(crate) struct Fragments(Mutex<Sample>);
 #[derive(Debug, Default)]
 struct Sample {
     taken: Option<Instant>,
-    /// The three-letter parts that its rows have.
-    seen: Option<Arc<HashSet<Part>>>,
+    seen: Option<Arc<Seen>>,
+}
+
+/// The three-letter parts of a sample.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The sample's size.
+    rows: usize,
+    /// How many of the rows have each part.
+    rows_with: HashMap<Part, usize>,
 }
 
 impl Fragments {
@@ -43,7 +55,7 @@ impl Fragments {
     ) -> Result<Option<String>, sqlx::Error> {
         if self.is_due() {
             let texts = S::sample(connection, share).await?;
-            let seen = tokio::task::spawn_blocking(move || parts_of(&texts)).await;
+            let seen = tokio::task::spawn_blocking(move || Seen::of(&texts)).await;
             self.lock().seen = seen.ok().map(Arc::new);
         }
         let seen = self.lock().seen.clone();
@@ -65,12 +77,26 @@ impl Fragments {
     }
 }
 
-fn parts_of(texts: &[String]) -> HashSet<Part> {
-    let mut seen = HashSet::new();
-    for text in texts {
-        seen.extend(parts(&text.chars().collect::<Vec<_>>()).map(|(_, part)| part));
+impl Seen {
+    fn of(texts: &[String]) -> Self {
+        let mut rows_with = HashMap::new();
+        for text in texts {
+            let letters: Vec<char> = text.chars().collect();
+            let mut parts: Vec<Part> = parts(&letters).map(|(_, part)| part).collect();
+            parts.sort_unstable();
+            parts.dedup();
+            for part in parts {
+                *rows_with.entry(part).or_default() += 1;
+            }
+        }
+        Self { rows: texts.len(), rows_with }
     }
-    seen
+
+    /// How many of the sample's rows have the part; `None` when it is not rare.
+    fn rows_with_rare(&self, part: &Part) -> Option<usize> {
+        let rows = self.rows_with.get(part).copied().unwrap_or_default();
+        (rows <= self.rows / RARE_AMONG).then_some(rows)
+    }
 }
 
 /// All parts, with the place where each begins.
@@ -78,9 +104,9 @@ fn parts(letters: &[char]) -> impl Iterator<Item = (usize, Part)> {
     letters.array_windows().copied().enumerate()
 }
 
-/// The longest run of letters of which no part was seen.
-fn rarest(pattern: &str, seen: &HashSet<Part>, is_letter: impl Fn(char) -> bool) -> Option<String> {
-    let mut longest: &[char] = &[];
+/// Of the runs of letters whose parts are all rare, the one with the rarest part; of several such, the longest.
+fn rarest(pattern: &str, seen: &Seen, is_letter: impl Fn(char) -> bool) -> Option<String> {
+    let mut best: Option<(usize, &[char])> = None;
     let characters: Vec<char> = pattern.chars().collect();
     for word in characters.split(|character| !is_letter(*character)) {
         let lower: Vec<char> = word.iter().flat_map(|letter| letter.to_lowercase()).collect();
@@ -88,20 +114,23 @@ fn rarest(pattern: &str, seen: &HashSet<Part>, is_letter: impl Fn(char) -> bool)
             // Places would not be the same any more.
             continue;
         }
-        let mut begin = None;
+        // Where the run begins, and the fewest rows of its parts.
+        let mut run: Option<(usize, usize)> = None;
         for (place, part) in parts(&lower) {
-            if seen.contains(&part) {
-                begin = None;
+            let Some(rows) = seen.rows_with_rare(&part) else {
+                run = None;
                 continue;
-            }
-            let begin = *begin.get_or_insert(place);
-            let run = &word[begin..place + INDEXED_LENGTH];
-            if run.len() > longest.len() {
-                longest = run;
+            };
+            let (begin, fewest) = run.map_or((place, rows), |(begin, fewest)| (begin, fewest.min(rows)));
+            run = Some((begin, fewest));
+            let letters = &word[begin..place + INDEXED_LENGTH];
+            let order = |(fewest, letters): (usize, &[char])| (fewest, Reverse(letters.len()));
+            if best.is_none_or(|best| order((fewest, letters)) < order(best)) {
+                best = Some((fewest, letters));
             }
         }
     }
-    (!longest.is_empty()).then(|| longest.iter().collect())
+    best.map(|(_, letters)| letters.iter().collect())
 }
 
 #[cfg(test)]
@@ -109,8 +138,12 @@ mod tests {
     use super::*;
 
     fn rarest_of(pattern: &str) -> Option<String> {
-        let seen = parts_of(&["développeur de la boutique\u{1}rust".to_owned(), "quai antique\u{1}sql".to_owned()]);
-        rarest(pattern, &seen, char::is_alphanumeric)
+        rarest_among(&["développeur de la boutique\u{1}rust", "quai antique\u{1}sql"], pattern)
+    }
+
+    fn rarest_among(texts: &[&str], pattern: &str) -> Option<String> {
+        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+        rarest(pattern, &Seen::of(&texts), char::is_alphanumeric)
     }
 
     #[test]
@@ -121,5 +154,20 @@ mod tests {
         assert_eq!(rarest_of("%boutique%"), None);
         assert_eq!(rarest_of("%la c++ de%"), None);
         assert_eq!(rarest_of(r"%50\%xyz%").as_deref(), Some("xyz"));
+    }
+
+    /// The sample of a large table may hold one of the few rows that a rare word is in, or some.
+    #[test]
+    fn a_rare_word_stays_rare_when_the_sample_has_it() {
+        let mut texts = vec!["boutique antique"; 1994];
+        texts.extend(["calcul quantique quantique", "capteur quantique", "quartz", "quartz", "quartz"]);
+        assert_eq!(rarest_among(&texts, "%quantique%").as_deref(), Some("uan"));
+        // Five rows have `qua`, more than one in 500; the next three parts are in three rows each, `tza` in none.
+        assert_eq!(rarest_among(&texts, "%quartza%").as_deref(), Some("uartza"));
+        texts.push("quartz");
+        assert_eq!(rarest_among(&texts, "%quartz quantique%").as_deref(), Some("uan"));
+        texts.extend(["calcul quantique"; 4]);
+        assert_eq!(rarest_among(&texts, "%quantique%"), None);
+        assert_eq!(rarest_among(&texts, "%quantique pur%").as_deref(), Some("pur"));
     }
 }

@@ -31,8 +31,8 @@ pub struct Limits {
     pub few: i64,
     /// Of the matches found by walking, the newest ones that are sorted by skills in common.
     pub ranked: i64,
-    /// About so many rows are read now and then, to learn which parts of words are rare: what none of them has, some rows in
-    /// ten thousand have at most.
+    /// About so many rows are read now and then, to learn which parts of words are rare: in one row of 500 at most. Of fewer
+    /// rows than that, only what none of them has is taken for rare.
     pub sample: i64,
 }
 
