@@ -133,11 +133,11 @@ pub async fn scenario(
 ) -> anyhow::Result<Figure> {
     let executed = statements::of_request(database, server, &scenario.requests).await?;
     let mut figure = load(database, server, scenario.name, &scenario.requests, CONNECTIONS, duration).await?;
-    figure.statements = Some(executed.len());
+    figure.statements = Some(executed.count);
     figure.original_cpu_ms = scenario.original.map(|original| original.total_ms());
     figure.wanted_cpu_ms = scenario.original.map(|original| original.wanted_ms());
-    if scenario.has_pgbench && !executed.is_empty() {
-        figure.pgbench = Some(pgbench(database, &executed, duration, folder).await?);
+    if scenario.has_pgbench && !executed.statements.is_empty() {
+        figure.pgbench = Some(pgbench(database, &executed.statements, duration, folder).await?);
     }
     if scenario.has_bare {
         figure.bare_handler = Some(bare(server, scenario.requests[..1].to_vec(), duration, folder).await?);

@@ -6,9 +6,11 @@ use std::{
     io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context;
+use freehunt_domain::{job_postings, users};
 use sqlx::{Connection, PgConnection};
 
 use crate::{
@@ -22,6 +24,8 @@ use crate::{
 const LOOKS: usize = 8;
 /// The first requests prepare their statements and learn their types.
 const WARM_UP: usize = 40;
+/// Until the server has forgotten what it keeps in memory.
+const HEARD_AFTER: Duration = Duration::from_millis(100);
 
 /// A statement as it was executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,27 +35,63 @@ pub struct Statement {
     pub parameters: Vec<Option<String>>,
 }
 
-/// The statements of one of `requests`, in order.
+/// What a request runs.
+#[derive(Debug)]
+pub struct Executed {
+    /// How many statements it takes when it is repeated.
+    pub count: usize,
+    /// Those that read the answer, in order: there are some even if the server keeps it in memory.
+    pub statements: Vec<Statement>,
+}
+
+/// The statements of one of `requests`.
 pub async fn of_request(
     database: &Database,
     server: &Server,
     requests: &Arc<Vec<Request>>,
-) -> anyhow::Result<Vec<Statement>> {
+) -> anyhow::Result<Executed> {
     let mut http = HttpConnection::open(server.address).await?;
     for number in 0..WARM_UP {
         http.send(&requests[number % requests.len()]).await?;
     }
     let mut admin = database.connect().await?;
     set_logging(&mut admin, "all").await?;
-    let looked = look(&database.log_file(), &mut http, requests).await;
+    let looked = look_twice(&mut admin, &database.log_file(), &mut http, requests).await;
     set_logging(&mut admin, "none").await?;
     admin.close().await?;
     looked
 }
 
-async fn look(log: &Path, http: &mut HttpConnection, requests: &Arc<Vec<Request>>) -> anyhow::Result<Vec<Statement>> {
+async fn look_twice(
+    admin: &mut PgConnection,
+    log: &Path,
+    http: &mut HttpConnection,
+    requests: &Arc<Vec<Request>>,
+) -> anyhow::Result<Executed> {
+    let repeated = look(log, http, requests, async || Ok(())).await?;
+    let count = repeated.len();
+    if count > 0 {
+        return Ok(Executed { count, statements: repeated });
+    }
+    let forget = async || {
+        for channel in [job_postings::CHANNEL, users::CHANNEL] {
+            sqlx::query("SELECT pg_notify($1, '')").bind(channel).execute(&mut *admin).await?;
+        }
+        tokio::time::sleep(HEARD_AFTER).await;
+        Ok(())
+    };
+    Ok(Executed { count, statements: look(log, http, requests, forget).await? })
+}
+
+async fn look(
+    log: &Path,
+    http: &mut HttpConnection,
+    requests: &Arc<Vec<Request>>,
+    mut before: impl AsyncFnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<Statement>> {
     let mut fewest: Option<Vec<Statement>> = None;
     for number in 0..LOOKS {
+        before().await?;
         let mut reader = LogReader::at_end(log)?;
         http.send(&requests[number % requests.len()]).await?;
         let statements = parse(&reader.rest()?);
@@ -71,7 +111,7 @@ async fn set_logging(admin: &mut PgConnection, what: &'static str) -> anyhow::Re
     sqlx::raw_sql(statement).execute(&mut *admin).await?;
     sqlx::raw_sql("ALTER SYSTEM SET log_parameter_max_length = -1").execute(&mut *admin).await?;
     sqlx::raw_sql("SELECT pg_reload_conf()").execute(admin).await?;
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     Ok(())
 }
 
