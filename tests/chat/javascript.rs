@@ -181,7 +181,9 @@ async fn a_client_that_upgrades_during_its_replay_misses_nothing() {
                 let bob = JavaScriptClient::start(modules, package, &["polling", "websocket"], &server, settings);
                 // Answered after the replay.
                 let case = format!("{package}, {round}");
-                bob.wait(&case, async || !bob.received("joinedRoom").await.is_empty()).await;
+                let is_over = async || !bob.told("disconnect").await.is_empty();
+                bob.wait(&case, async || is_over().await || !bob.received("joinedRoom").await.is_empty()).await;
+                assert!(!is_over().await, "{case}: one connection lasts");
                 assert_eq!(
                     numbers(&shown(&bob.received("newMessage").await)),
                     (1..=200).collect::<Vec<i32>>(),

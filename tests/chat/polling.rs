@@ -135,7 +135,7 @@ async fn what_waits_while_the_transport_is_upgraded_arrives() {
     TestApp::run(async |app| {
         let server = app.chat_server().await;
         let pair = pair(app).await;
-        flood(app, &pair, 1..=100, 3000).await;
+        flood(app, &pair, 1..=100, 6000).await;
         let bob = app.at(&pair.bob, &server.url);
         let sid = open(&bob).await;
         post(&bob, &sid, "40").await;
@@ -159,6 +159,35 @@ async fn what_waits_while_the_transport_is_upgraded_arrives() {
             }
         }
         assert_eq!(numbers(&shown(&received)), (1..=100).collect::<Vec<i32>>());
+    })
+    .await;
+}
+
+/// However much waits when the client asks for the upgrade between two polls, Engine.IO has room for the packet that
+/// begins one. Without it this client would be answered nothing, and lose its session after ten seconds.
+#[tokio::test]
+async fn an_upgrade_begins_while_much_waits() {
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let pair = pair(app).await;
+        let bob = app.at(&pair.bob, &server.url);
+        let beside = pair.bob.chat(&server).await;
+        let sid = open(&bob).await;
+        post(&bob, &sid, "40").await;
+        let query = format!("EIO=4&transport=polling&sid={sid}");
+        while !poll(&bob, &query).await.text.contains("40{") {}
+        // What one socket has got was sent to the other one as well, which has not polled since.
+        flood(app, &pair, 1..=200, 100).await;
+        beside.wait_for("newMessage", 200).await;
+        let mut upgraded = Transport::upgrade(&server.url, &pair.bob, &sid).await.unwrap();
+        upgraded.send("2probe").await;
+        assert_eq!(upgraded.next().await.as_deref(), Some("3probe"));
+        upgraded.send("5").await;
+        let mut received = Vec::new();
+        while received.len() < 200 {
+            received.extend(messages_in(&upgraded.next().await.expect("the connection lasts")));
+        }
+        assert_eq!(numbers(&shown(&received)), (1..=200).collect::<Vec<i32>>());
     })
     .await;
 }

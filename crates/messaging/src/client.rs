@@ -18,7 +18,7 @@ use freehunt_domain::{
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
-use socketioxide::{SendError, SocketError, extract::SocketRef, socket::Sid};
+use socketioxide::{SendError, SocketError, TransportType, extract::SocketRef, socket::Sid};
 
 use crate::{
     auth::{Handshake, Recognised},
@@ -37,6 +37,11 @@ const LONGEST_LINE: usize = 256;
 pub const MOST_ROOMS: usize = 200;
 /// Packets in a socket's own buffer. Each holds a copy of its payload, and a client that does not read keeps them all.
 pub const BUFFERED_PACKETS: usize = 64;
+/// Packets that go to that buffer between two polls. Engine.IO begins an upgrade with a packet of its own, and answers
+/// every poll with nothing until there is room for it: were the buffer full, there never would be, and the session would
+/// end with the time for the upgrade. Twice as many fit, since a poll may be counted before it is answered, and
+/// acknowledgements besides.
+pub const PACKETS_A_POLL: u32 = 24;
 /// Packets that go to that buffer within one [`PAUSE`].
 const PACE: u32 = 32;
 /// Bytes that may wait beside the socket's own buffer.
@@ -201,7 +206,7 @@ impl Client {
             return;
         }
         let mut state = self.state();
-        if state.outbox.is_empty() && state.pace.allows(Instant::now()) {
+        if state.outbox.is_empty() && state.pace.allows(Instant::now()) && self.may_emit() {
             match self.socket.emit(event, &**payload) {
                 Err(SendError::Socket(SocketError::InternalChannelFull)) => {}
                 // A closed socket gets its messages when it reconnects.
@@ -219,6 +224,13 @@ impl Client {
         if !std::mem::replace(&mut state.is_draining, true) {
             tokio::spawn(Arc::clone(self).drain());
         }
+    }
+
+    /// Whether the socket's own buffer may be given one more packet. A WebSocket empties it by itself, and what is for a
+    /// closed socket gets nowhere.
+    fn may_emit(&self) -> bool {
+        let polls = self.is_connected() && self.socket.transport_type() == TransportType::Polling;
+        !polls || self.handshake.takes_packet()
     }
 
     /// As [`Client::send`], for a payload of its own.
@@ -251,6 +263,9 @@ impl Client {
         }
         for _ in 0..PACE {
             let Some((event, payload)) = state.outbox.front() else { break };
+            if !self.may_emit() {
+                return false;
+            }
             match self.socket.emit(event, &**payload) {
                 Err(SendError::Socket(SocketError::InternalChannelFull)) => return false,
                 Err(SendError::Socket(_)) => state.outbox.clear(),

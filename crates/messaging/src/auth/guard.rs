@@ -101,6 +101,9 @@ async fn answer(state: &MessagingState, peer: Peer, origin: &Origin, request: Re
             return refusal.into_response();
         }
     };
+    if engine.is_poll {
+        handshake.has_polled();
+    }
     keep_needed_headers(&mut parts);
     parts.extensions.insert(Arc::clone(&handshake));
     let limit = state.config.chat.max_payload_bytes;
@@ -242,6 +245,7 @@ fn keep_needed_headers(parts: &mut Parts) {
 /// What Engine.IO reads from the query.
 struct EngineRequest {
     sid: Option<String>,
+    is_poll: bool,
 }
 
 impl EngineRequest {
@@ -251,9 +255,11 @@ impl EngineRequest {
         let value = |name: &str| {
             query.split('&').find_map(|pair| pair.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')))
         };
-        if !matches!(value("transport"), Some("polling" | "websocket")) {
-            return Err(Refusal::Engine(0, "Transport unknown"));
-        }
+        let is_polling = match value("transport") {
+            Some("polling") => true,
+            Some("websocket") => false,
+            _ => return Err(Refusal::Engine(0, "Transport unknown")),
+        };
         let sid = value("sid").map(str::to_owned);
         if sid.is_none() && *request.method() != Method::GET {
             return Err(Refusal::Engine(2, "Bad handshake method"));
@@ -261,7 +267,7 @@ impl EngineRequest {
         if value("EIO") != Some("4") {
             return Err(Refusal::Engine(5, "Unsupported protocol version"));
         }
-        Ok(Self { sid })
+        Ok(Self { is_poll: is_polling && sid.is_some() && *request.method() == Method::GET, sid })
     }
 }
 

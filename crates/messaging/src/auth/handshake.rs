@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::{Credential, Recognised};
-use crate::{limits::Bucket, transport::Peer};
+use crate::{client::PACKETS_A_POLL, limits::Bucket, transport::Peer};
 
 /// Polls of a live session come more often than this; once upgraded, it has none.
 const IDLE: Duration = Duration::from_secs(120);
@@ -41,6 +41,8 @@ pub struct Handshake {
     ended: CancellationToken,
     /// CONNECT packets that were looked at; as many as may be once one has succeeded.
     connects: AtomicU32,
+    /// Packets that Engine.IO may be given before the next poll.
+    room: AtomicU32,
     /// Among the nameless, until it has a name.
     place: Mutex<Option<OwnedSemaphorePermit>>,
 }
@@ -67,6 +69,7 @@ impl Handshake {
             peer: Mutex::default(),
             ended: CancellationToken::new(),
             connects: AtomicU32::new(0),
+            room: AtomicU32::new(PACKETS_A_POLL),
             place: Mutex::new(place),
         }
     }
@@ -98,6 +101,17 @@ impl Handshake {
     /// A session has one socket in its life; a client that left it begins another session.
     pub fn has_connected(&self) {
         self.connects.store(MOST_CONNECTS, Ordering::Relaxed);
+    }
+
+    /// A poll fetches whatever Engine.IO was given.
+    pub fn has_polled(&self) {
+        self.room.store(PACKETS_A_POLL, Ordering::Relaxed);
+    }
+
+    /// Counts a packet for a session that polls, if there is room for it until the next poll.
+    pub fn takes_packet(&self) -> bool {
+        let one_less = |room: u32| room.checked_sub(1);
+        self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 
     /// Takes the WebSocket connection. Engine.IO answers a second one as well and then leaves it alone: it must not stand
