@@ -123,7 +123,8 @@ async fn every_replica_forgets_a_posting_that_changed() {
     TestApp::run(async |app| {
         let world = World::build(app).await;
         let second = Replica::start(app, Clock::system()).await;
-        let readers = [app.anonymous(), app.at(&app.anonymous(), &second.url)];
+        // Bob has no part in it, and is shown what strangers are.
+        let readers = [app.anonymous(), app.at(world.persona("bob"), &second.url)];
         let path = format!("/job-postings/{}", world.get("jPublished"));
         for (change, pointer, expected) in POSTING_CHANGES {
             let expected: Value =
@@ -202,6 +203,16 @@ async fn what_strangers_see_is_not_what_the_owner_sees() {
         let to_everybody = warm_up(&app.anonymous(), &path).await;
         assert!(to_everybody.get("stripeSessionId").is_none() && to_everybody["company"].get("siren").is_none());
         assert_eq!(acme.get(&path).await.expect(200)["stripeSessionId"], "cs_1");
+        let alice = app.freelance("alice").await;
+        assert_eq!(alice.get(&path).await.expect(200), to_everybody);
+        alice
+            .post(
+                "/candidates",
+                json!({ "jobPostingId": posting, "freelanceId": alice.freelance_id(), "status": "PENDING" }),
+            )
+            .await
+            .expect(201);
+        assert_eq!(alice.get(&path).await.expect(200)["company"]["siren"], "123456789");
         assert_eq!(warm_up(&app.anonymous(), &path).await, to_everybody);
     })
     .await;

@@ -142,7 +142,7 @@ pub fn all(cast: &Cast, sizes: Sizes) -> Vec<Scenario> {
         Scenario::new("health", Some(original::HEALTH), vec![Request::plain("/health")]).with_bare(),
         Scenario::new("skills", Some(original::SKILLS), vec![Request::get("/skills", None)]).with_bare(),
         Scenario::new("posting by id", Some(original::POSTING), postings(cast)).with_pgbench(),
-        Scenario::new("posting by id, signed in", None, postings_for_companies(cast)).with_pgbench(),
+        Scenario::new("posting by id, signed in", None, postings_for_freelances(cast)).with_pgbench(),
         Scenario::new("getme", Some(original::GET_ME), getme(cast)).with_pgbench(),
         Scenario::new(
             "conversation of 50 messages",
@@ -167,13 +167,10 @@ fn postings(cast: &Cast) -> Vec<Request> {
     cast.postings.iter().map(|id| Request::get(&format!("/job-postings/{id}"), None)).collect()
 }
 
-/// Never from the server's memory: what a posting is to its reader is asked each time.
-fn postings_for_companies(cast: &Cast) -> Vec<Request> {
-    let sessions = cast.companies.iter().cycle();
-    let read = |(id, (session, _)): (&Uuid, &(Session, Uuid))| {
-        Request::get(&format!("/job-postings/{id}"), Some(&session.token))
-    };
-    cast.postings.iter().zip(sessions).map(read).collect()
+/// Never from the server's memory alone: what a posting is to its reader is asked each time.
+fn postings_for_freelances(cast: &Cast) -> Vec<Request> {
+    let read = |(id, session): (&Uuid, &Session)| Request::get(&format!("/job-postings/{id}"), Some(&session.token));
+    cast.postings.iter().zip(cast.freelances.iter().cycle()).map(read).collect()
 }
 
 fn getme(cast: &Cast) -> Vec<Request> {

@@ -136,6 +136,22 @@ async fn find_part(connection: &mut PgConnection, id: JobPostingId, actor: UserI
     .await
 }
 
+/// Whether the user owns the posting, has applied to it, or is its project's freelance: all others see the same of it.
+pub async fn has_part(connection: &mut PgConnection, id: JobPostingId, user_id: UserId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM "JobPosting" p JOIN "Company" c ON c."id" = p."companyId"
+                          WHERE p."id" = $1 AND c."userId" = $2)
+               OR EXISTS (SELECT FROM "Candidate" k JOIN "Freelance" f ON f."id" = k."freelanceId"
+                          WHERE k."jobPostingId" = $1 AND f."userId" = $2)
+               OR EXISTS (SELECT FROM "Project" r JOIN "Freelance" f ON f."id" = r."freelanceId"
+                          WHERE r."jobPostingId" = $1 AND f."userId" = $2) AS "has_part!""#,
+        id.0,
+        user_id.0,
+    )
+    .fetch_one(connection)
+    .await
+}
+
 /// What the posting of the user `owner` is to `actor`.
 async fn facts_of(
     connection: &mut PgConnection,

@@ -104,7 +104,7 @@ impl Access for ShownJobPosting {
     }
 
     async fn grant((reader, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
-        if !reader.is_stranger() {
+        if !is_one_of_everybody(&reader, id, state).await? {
             return Ok(Self::ToSomebody(Box::new(VisibleJobPosting::grant((reader, id), state).await?)));
         }
         let load = async {
@@ -112,6 +112,19 @@ impl Access for ShownJobPosting {
             ReadyAnswer::of(&JobPostingView::public(visible.posting))
         };
         state.public_job_postings.get(id, load).await.map(Self::ToEverybody)
+    }
+}
+
+/// Strangers, and whoever has no part in the posting. Its owner is shown what they have just done, by the database.
+async fn is_one_of_everybody(reader: &MaybeSession, id: JobPostingId, state: &AppState) -> ApiResult<bool> {
+    match &reader.session {
+        None => Ok(reader.is_stranger()),
+        Some(session) => {
+            let mut connection = state.connection().await?;
+            let has_part = queries::has_part(&mut connection, id, session.user_id).await?;
+            connection.finish();
+            Ok(!has_part)
+        }
     }
 }
 
