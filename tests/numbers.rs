@@ -95,6 +95,7 @@ async fn the_pool_the_sessions_the_jobs_and_the_calls_outside_are_counted() {
         let acme = app.company("acme").await;
         let posting = app.unpaid_posting(&acme, &[10_000]).await;
         create_payment(&acme, posting).await.expect(201);
+        app.anonymous().get(&format!("/job-postings/{posting}")).await.expect(404);
         app.state.storage.check().await.unwrap();
         app.state.authentik.check().await.unwrap();
         for service in ["stripe", "s3", "authentik"] {
@@ -109,9 +110,12 @@ async fn the_pool_the_sessions_the_jobs_and_the_calls_outside_are_counted() {
         {
             assert!(text.lines().any(|line| line.starts_with(&format!("{metric} "))), "{metric} is missing");
         }
-        for metric in
-            ["freehunt_database_connections{", "freehunt_database_connections_limit", "freehunt_session_lookups_total"]
-        {
+        for metric in [
+            "freehunt_database_connections{",
+            "freehunt_database_connections_limit",
+            "freehunt_session_lookups_total",
+            "freehunt_answer_lookups_total",
+        ] {
             assert!(value_in(&text, metric, &[]) >= 1.0, "{metric} in {text}");
         }
     })

@@ -68,6 +68,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> AnswerCache<K> {
     /// The answer about `key`, which `load` reads unless it is kept. Refusals and failures are not kept.
     pub async fn get(&self, key: K, load: impl Future<Output = ApiResult<ReadyAnswer>>) -> ApiResult<ReadyAnswer> {
         if !self.is_listening.load(Ordering::SeqCst) {
+            self.count("database");
             return load.await;
         }
         if let Some(answer) = self.answers.get(&key).await {
