@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What is changed, by a program that knows nothing of the servers, and what the next answer has at which place.
-const POSTING_CHANGES: [(&str, &str, &str); 13] = [
+const POSTING_CHANGES: [(&str, &str, &str); 15] = [
     (r#"UPDATE "JobPosting" SET "title" = 'Autre' WHERE "id" = '{{jPublished}}'"#, "/title", r#""Autre""#),
     (r#"UPDATE "Company" SET "name" = 'Acme SARL' WHERE "id" = '{{cAcme}}'"#, "/company/name", r#""Acme SARL""#),
     (
@@ -50,14 +50,17 @@ const POSTING_CHANGES: [(&str, &str, &str); 13] = [
         "/description",
         r#""Partout""#,
     ),
+    // Taken away and brought back.
     (
         r#"UPDATE "JobPosting" SET "status" = 'DRAFT' WHERE "id" = '{{jPublished}}'"#,
         "/message",
         r#""Annonce avec l'ID {{jPublished}} introuvable""#,
     ),
+    (r#"UPDATE "JobPosting" SET "status" = 'PUBLISHED' WHERE "id" = '{{jPublished}}'"#, "/status", r#""PUBLISHED""#),
+    (r#"TRUNCATE "JobPosting" CASCADE"#, "/statusCode", "404"),
 ];
 
-const ACCOUNT_CHANGES: [(&str, &str, &str, &str); 10] = [
+const ACCOUNT_CHANGES: [(&str, &str, &str, &str); 14] = [
     ("alice", r#"UPDATE "User" SET "username" = 'alicia' WHERE "id" = '{{uAlice}}'"#, "/username", r#""alicia""#),
     (
         "alice",
@@ -105,6 +108,16 @@ const ACCOUNT_CHANGES: [(&str, &str, &str, &str); 10] = [
         "/freelance/firstName",
         r#""Carol""#,
     ),
+    ("carol", r#"DELETE FROM "Freelance" WHERE "userId" = '{{uCarol}}'"#, "/freelance", "null"),
+    // A company changes hands: both sides see it.
+    (
+        "dora",
+        r#"UPDATE "Company" SET "userId" = '{{uDora}}' WHERE "userId" = '{{uGlobex}}'"#,
+        "/company/name",
+        r#""globex SAS""#,
+    ),
+    ("dora", r#"UPDATE "Company" SET "userId" = '{{uGlobex}}' WHERE "userId" = '{{uDora}}'"#, "/company", "null"),
+    ("bob", r#"TRUNCATE "_FreelanceToSkill""#, "/freelance/skills/0", "null"),
 ];
 
 /// What `path` of the answer is, `null` when there is nothing.
@@ -171,18 +184,79 @@ async fn change_by_sql(app: &TestApp, world: &World, change: &str) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(change)).execute(&app.pool).await.expect("the change is right");
 }
 
-/// Nobody waits for a notification to see what they did themselves.
+/// What the other tests wait for would come without a trigger too, if nothing were kept.
+#[tokio::test]
+async fn a_change_that_nobody_announces_is_not_seen() {
+    TestApp::run(async |app| {
+        let world = World::build(app).await;
+        let posting = format!("/job-postings/{}", world.get("jPublished"));
+        for (who, path, table, column, pointer) in [
+            ("anonymous", posting.as_str(), "JobPosting", "title", "/title"),
+            ("bob", posting.as_str(), "JobPosting", "title", "/title"),
+            ("alice", "/auth/getme", "Freelance", "jobTitle", "/freelance/jobTitle"),
+        ] {
+            change_by_sql(app, &world, &format!(r#"ALTER TABLE "{table}" DISABLE TRIGGER announce_update"#)).await;
+            let reader = world.persona(who);
+            // Until the server listens, which it does with its first requests, it reads.
+            let mut number = 0;
+            let is_kept = async || {
+                let before = warm_up(reader, path).await;
+                number += 1;
+                change_by_sql(app, &world, &format!(r#"UPDATE "{table}" SET "{column}" = 'Silence {number}'"#)).await;
+                Some(&shown(reader, path, pointer).await) == before.pointer(pointer)
+            };
+            eventually("it is kept", is_kept).await;
+            change_by_sql(app, &world, &format!(r#"ALTER TABLE "{table}" ENABLE TRIGGER announce_update"#)).await;
+        }
+    })
+    .await;
+}
+
+/// Nobody waits for a notification to see what they did themselves, and what is read while they do it is not kept.
 #[tokio::test]
 async fn a_change_of_ones_own_account_is_seen_at_once() {
     TestApp::run(async |app| {
         let bob = app.user("bob", Role::Freelance).await;
+        sqlx::query(r#"ALTER TABLE "User" DISABLE TRIGGER announce_update"#).execute(&app.pool).await.unwrap();
+        warm_up(&bob, "/auth/getme").await;
         let path = format!("/users/{}", bob.user_id);
-        for number in 0..20 {
-            warm_up(&bob, "/auth/getme").await;
-            let name = format!("bob{number}");
-            bob.patch(&path, json!({ "username": name })).await.expect(200);
-            assert_eq!(bob.get("/auth/getme").await.expect(200)["username"], name);
-        }
+        let mut in_the_way = app.pool.begin().await.unwrap();
+        sqlx::query(r#"SELECT FROM "User" FOR UPDATE"#).execute(&mut *in_the_way).await.unwrap();
+        let change = bob.patch(&path, json!({ "username": "robert" }));
+        let reads_meanwhile = async {
+            let waits = r"SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database OR l.database IS NULL
+                          WHERE d.datname = current_database() AND NOT l.granted AND l.locktype IN ('transactionid', 'tuple')";
+            let is_waiting = async || {
+                sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut *in_the_way).await.unwrap() > 0
+            };
+            eventually("the change waits", is_waiting).await;
+            let before = warm_up(&bob, "/auth/getme").await;
+            in_the_way.commit().await.unwrap();
+            before
+        };
+        let (changed, before) = tokio::join!(change, reads_meanwhile);
+        changed.expect(200);
+        assert_eq!(before["username"], "bob");
+        assert_eq!(bob.get("/auth/getme").await.expect(200)["username"], "robert");
+    })
+    .await;
+}
+
+/// Searching, writing and whatever else is no change of the account leave it where it is.
+#[tokio::test]
+async fn a_search_does_not_make_the_account_be_read_again() {
+    TestApp::run(async |app| {
+        let world = World::build(app).await;
+        let bob = world.persona("bob");
+        sqlx::query(r#"ALTER TABLE "User" DISABLE TRIGGER announce_update"#).execute(&app.pool).await.unwrap();
+        let is_kept = async || {
+            let before = warm_up(bob, "/auth/getme").await;
+            bob.post("/job-postings/search", json!({ "take": 1 })).await.expect(200);
+            change_by_sql(app, &world, r#"UPDATE "User" SET "updatedAt" = clock_timestamp() WHERE "id" = '{{uBob}}'"#)
+                .await;
+            bob.get("/auth/getme").await.body == before
+        };
+        eventually("it is kept", is_kept).await;
     })
     .await;
 }

@@ -24,7 +24,9 @@ const DEPENDED_ON: &str = r"
     UNION ALL
     SELECT tgrelid::regclass::text, pg_get_triggerdef(g.oid),
            -- After the statement, and announcing only (NOTIFY): by the name of its function.
-           tgtype & 1 = 0 AND tgtype & 2 = 0 AND f.proname LIKE 'notify\_of\_%'
+           tgtype & 1 = 0 AND tgtype & 2 = 0
+               AND f.proname IN ('notify_of_job_postings', 'notify_of_checkpoints', 'notify_of_job_posting_skills', 'notify_of_users',
+                   'notify_of_companies', 'notify_of_freelances', 'notify_of_freelance_skills', 'notify_of_company_names')
     FROM pg_trigger g JOIN pg_class t ON t.oid = tgrelid JOIN pg_proc f ON f.oid = tgfoid
     WHERE NOT tgisinternal AND t.relnamespace = 'public'::regnamespace
     UNION ALL
@@ -105,15 +107,15 @@ async fn a_change_that_an_older_program_trips_over_is_found() {
             (r#"ALTER TYPE "Role" ADD VALUE 'ROBOT'"#, true),
             (r#"DROP TABLE "Log""#, true),
             (
-                r#"CREATE FUNCTION notify_of_nicknames() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+                r#"CREATE FUNCTION notify_of_users() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
                    CREATE TRIGGER nickname AFTER TRUNCATE ON "User" FOR EACH STATEMENT
-                   EXECUTE FUNCTION notify_of_nicknames()"#,
+                   EXECUTE FUNCTION notify_of_users()"#,
                 false,
             ),
             (
-                r#"CREATE FUNCTION notify_of_nicknames() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+                r#"CREATE FUNCTION notify_of_users() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
                    CREATE TRIGGER nickname BEFORE TRUNCATE ON "User" FOR EACH STATEMENT
-                   EXECUTE FUNCTION notify_of_nicknames()"#,
+                   EXECUTE FUNCTION notify_of_users()"#,
                 true,
             ),
             (

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use freehunt_domain::{ids::UserId, users::find_account};
-use moka::future::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 
 use crate::{
     answer_cache::{AnswerCache, ReadyAnswer},
@@ -30,7 +30,12 @@ impl AccountCache {
     pub fn new(longest_request: Duration) -> Self {
         Self {
             answers: AnswerCache::new("account", MOST_BYTES),
-            writers: Cache::builder().max_capacity(MOST_WRITERS).time_to_live(2 * longest_request).build(),
+            writers: Cache::builder()
+                .max_capacity(MOST_WRITERS)
+                // A new one is never refused for the sake of those that are asked for more often.
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_live(2 * longest_request)
+                .build(),
         }
     }
 
@@ -40,10 +45,10 @@ impl AccountCache {
         if self.writers.contains_key(&user_id) { load.await } else { self.answers.get(user_id, load).await }
     }
 
-    /// They are about to change something.
-    pub async fn expect_change(&self, user_id: UserId) {
-        self.writers.insert(user_id, ()).await;
-        self.answers.forget(&user_id).await;
+    /// They are about to change something of it.
+    pub fn expect_change(&self, user_id: UserId) {
+        self.writers.insert(user_id, ());
+        self.answers.hear(Some(&user_id));
     }
 }
 

@@ -2,7 +2,8 @@
 //! process hears of changes, and for a minute at the most, should a notification ever be lost.
 
 use std::{
-    hash::Hash,
+    array,
+    hash::{BuildHasher, Hash, RandomState},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use moka::future::Cache;
+use moka::sync::Cache;
 use serde::Serialize;
 
 use crate::{
@@ -24,6 +25,8 @@ use crate::{
 const LONGEST_USE: Duration = Duration::from_secs(60);
 /// What an entry takes beside its bytes, about.
 const OVERHEAD_BYTES: usize = 256;
+/// Longer answers are not kept: one would stand in the place of many.
+const LONGEST_BYTES: usize = 64 * 1024;
 
 /// A JSON answer that is made once and sent often, with its tag.
 #[derive(Clone, Debug)]
@@ -34,9 +37,10 @@ pub struct ReadyAnswer {
 
 impl ReadyAnswer {
     pub fn of(view: &impl Serialize) -> ApiResult<Self> {
-        let json = Bytes::from(serde_json::to_vec(view).map_err(ApiError::internal)?);
+        // Boxed, so that no spare room is kept with it.
+        let json = serde_json::to_vec(view).map_err(ApiError::internal)?.into_boxed_slice();
         let etag = layers::etag_of(&json).map_err(ApiError::internal)?;
-        Ok(Self { json, etag })
+        Ok(Self { json: Bytes::from(json), etag })
     }
 }
 
@@ -52,36 +56,44 @@ impl IntoResponse for ReadyAnswer {
 pub struct AnswerCache<K> {
     /// Names it in metrics.
     about: &'static str,
-    answers: Cache<K, ReadyAnswer>,
+    answers: Cache<K, Kept>,
     is_listening: AtomicBool,
-    /// Counts what was heard: what was read before the last of it may be old.
-    heard: AtomicU64,
+    changes: Changes,
+}
+
+/// An answer, and what had been heard when it began to be read: once more was heard, it may be old.
+#[derive(Clone)]
+struct Kept {
+    answer: ReadyAnswer,
+    as_of: Moment,
 }
 
 impl<K: Clone + Eq + Hash + Send + Sync + 'static> AnswerCache<K> {
     pub fn new(about: &'static str, most_bytes: u64) -> Self {
-        let weigh = |_: &K, answer: &ReadyAnswer| u32::try_from(answer.json.len() + OVERHEAD_BYTES).unwrap_or(u32::MAX);
-        let answers = Cache::builder().weigher(weigh).max_capacity(most_bytes).time_to_live(LONGEST_USE).build();
-        Self { about, answers, is_listening: AtomicBool::new(false), heard: AtomicU64::new(0) }
+        let weigh = |_: &K, kept: &Kept| u32::try_from(kept.answer.json.len() + OVERHEAD_BYTES).unwrap_or(u32::MAX);
+        Self {
+            about,
+            answers: Cache::builder().weigher(weigh).max_capacity(most_bytes).time_to_live(LONGEST_USE).build(),
+            is_listening: AtomicBool::new(false),
+            changes: Changes::default(),
+        }
     }
 
     /// The answer about `key`, which `load` reads unless it is kept. Refusals and failures are not kept.
     pub async fn get(&self, key: K, load: impl Future<Output = ApiResult<ReadyAnswer>>) -> ApiResult<ReadyAnswer> {
-        if !self.is_listening.load(Ordering::SeqCst) {
-            self.count("database");
-            return load.await;
-        }
-        if let Some(answer) = self.answers.get(&key).await {
+        let as_of = self.changes.heard_about(&key);
+        let is_listening = self.is_listening.load(Ordering::SeqCst);
+        if is_listening
+            && let Some(kept) = self.answers.get(&key)
+            && kept.as_of == as_of
+        {
             self.count("memory");
-            return Ok(answer);
+            return Ok(kept.answer);
         }
         self.count("database");
-        let heard = self.heard.load(Ordering::SeqCst);
         let answer = load.await?;
-        self.answers.insert(key.clone(), answer.clone()).await;
-        // Only now: whoever hears of a change from here on finds the entry, and removes it.
-        if self.heard.load(Ordering::SeqCst) != heard {
-            self.answers.invalidate(&key).await;
+        if is_listening && answer.json.len() <= LONGEST_BYTES {
+            self.answers.insert(key, Kept { answer: answer.clone(), as_of });
         }
         Ok(answer)
     }
@@ -90,36 +102,63 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> AnswerCache<K> {
         metrics::counter!("freehunt_answer_lookups_total", "about" => self.about, "found" => found).increment(1);
     }
 
-    pub(crate) async fn forget(&self, key: &K) {
-        self.heard.fetch_add(1, Ordering::SeqCst);
-        self.answers.invalidate(key).await;
-    }
-
-    pub(crate) async fn forget_all(&self) {
-        self.heard.fetch_add(1, Ordering::SeqCst);
-        for (key, _) in &self.answers {
-            self.answers.invalidate(&*key).await;
-        }
-    }
-
-    /// Something changed, on whichever replica: what is about `key`, or anything.
-    pub(crate) async fn hear(&self, key: Option<K>) {
+    /// Something about `key` changed, on whichever replica; without a key, anything.
+    pub(crate) fn hear(&self, key: Option<&K>) {
         match key {
-            Some(key) => self.forget(&key).await,
-            None => self.forget_all().await,
+            Some(key) => self.changes.hear_about(key),
+            None => self.changes.hear_about_all(),
         }
     }
 
     /// From now on answers are kept; those of before may be out of date.
-    pub(crate) async fn begin_listening(&self) {
-        self.forget_all().await;
+    pub(crate) fn begin_listening(&self) {
+        self.hear(None);
         self.is_listening.store(true, Ordering::SeqCst);
     }
 
     /// From now on every request reads the database.
-    pub(crate) async fn end_listening(&self) {
+    pub(crate) fn end_listening(&self) {
         self.is_listening.store(false, Ordering::SeqCst);
-        self.forget_all().await;
+        self.hear(None);
+    }
+}
+
+/// Counts what was heard. Several keys share a place: what is heard about one makes the others be read anew, no more.
+struct Changes {
+    places: [AtomicU64; 1024],
+    all: AtomicU64,
+    hasher: RandomState,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Moment {
+    of_place: u64,
+    all: u64,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self { places: array::from_fn(|_| AtomicU64::new(0)), all: AtomicU64::new(0), hasher: RandomState::new() }
+    }
+}
+
+impl Changes {
+    fn place(&self, key: &impl Hash) -> &AtomicU64 {
+        #[expect(clippy::cast_possible_truncation, reason = "the lower bits are as random as any")]
+        let hash = self.hasher.hash_one(key) as usize;
+        &self.places[hash % self.places.len()]
+    }
+
+    fn heard_about(&self, key: &impl Hash) -> Moment {
+        Moment { of_place: self.place(key).load(Ordering::SeqCst), all: self.all.load(Ordering::SeqCst) }
+    }
+
+    fn hear_about(&self, key: &impl Hash) {
+        self.place(key).fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn hear_about_all(&self) {
+        self.all.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -140,35 +179,36 @@ mod tests {
         let cache = AnswerCache::new("test", 1 << 20);
         assert_eq!(look(&cache, "old").await, "\"old\"");
         assert_eq!(look(&cache, "new").await, "\"new\"");
-        cache.begin_listening().await;
+        cache.begin_listening();
         assert_eq!(look(&cache, "old").await, "\"old\"");
         assert_eq!(look(&cache, "new").await, "\"old\"");
-        cache.end_listening().await;
+        cache.end_listening();
         assert_eq!(look(&cache, "new").await, "\"new\"");
-        cache.begin_listening().await;
+        cache.begin_listening();
         assert_eq!(look(&cache, "newest").await, "\"newest\"");
     }
 
     #[tokio::test]
     async fn a_change_is_heard_for_one_or_for_all() {
         let cache = AnswerCache::new("test", 1 << 20);
-        cache.begin_listening().await;
+        let elsewhere = (2..=u8::MAX).find(|key| !std::ptr::eq(cache.changes.place(key), cache.changes.place(&1_u8)));
+        cache.begin_listening();
         look(&cache, "old").await;
-        cache.hear(Some(2)).await;
+        cache.hear(elsewhere.as_ref());
         assert_eq!(look(&cache, "new").await, "\"old\"");
-        cache.hear(Some(1)).await;
+        cache.hear(Some(&1));
         assert_eq!(look(&cache, "new").await, "\"new\"");
-        cache.hear(None).await;
+        cache.hear(None);
         assert_eq!(look(&cache, "newest").await, "\"newest\"");
     }
 
     /// Its row was read before the change, and comes after the news of it.
     #[tokio::test]
-    async fn what_was_read_before_a_change_is_not_kept() {
+    async fn what_was_read_before_a_change_is_not_used_again() {
         let cache = AnswerCache::new("test", 1 << 20);
-        cache.begin_listening().await;
+        cache.begin_listening();
         let late = cache.get(1, async {
-            cache.hear(Some(1)).await;
+            cache.hear(Some(&1));
             Ok(answer("old"))
         });
         assert_eq!(late.await.unwrap().json, "\"old\"");
@@ -176,10 +216,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_not_kept() {
+    async fn a_refusal_is_not_kept_nor_what_is_long() {
         let cache = AnswerCache::new("test", 1 << 20);
-        cache.begin_listening().await;
+        cache.begin_listening();
         assert!(cache.get(1, async { Err(ApiError::not_found("no")) }).await.is_err());
+        let long = "x".repeat(LONGEST_BYTES);
+        assert_eq!(look(&cache, &long).await.len(), LONGEST_BYTES + 2);
         assert_eq!(look(&cache, "made").await, "\"made\"");
     }
 }

@@ -61,8 +61,8 @@ impl Memory {
         if let Some(app) = self.0.upgrade() {
             app.sessions.begin_listening().await;
             app.skills.begin_listening();
-            app.accounts.answers.begin_listening().await;
-            app.public_job_postings.begin_listening().await;
+            app.accounts.answers.begin_listening();
+            app.public_job_postings.begin_listening();
         }
     }
 
@@ -71,8 +71,8 @@ impl Memory {
         if let Some(app) = self.0.upgrade() {
             app.sessions.end_listening().await;
             app.skills.end_listening();
-            app.accounts.answers.end_listening().await;
-            app.public_job_postings.end_listening().await;
+            app.accounts.answers.end_listening();
+            app.public_job_postings.end_listening();
         }
     }
 
@@ -82,13 +82,13 @@ impl Memory {
         let id = payload.parse().ok();
         match channel {
             sessions::CHANNEL => app.sessions.hear(id.map(SessionId)).await,
-            users::CHANNEL => app.accounts.answers.hear(id.map(UserId)).await,
-            job_postings::CHANNEL => app.public_job_postings.hear(id.map(JobPostingId)).await,
+            users::CHANNEL => app.accounts.answers.hear(id.map(UserId).as_ref()),
+            job_postings::CHANNEL => app.public_job_postings.hear(id.map(JobPostingId).as_ref()),
             // Accounts and postings show skills.
             _ => {
                 app.skills.forget();
-                app.accounts.answers.forget_all().await;
-                app.public_job_postings.forget_all().await;
+                app.accounts.answers.hear(None);
+                app.public_job_postings.hear(None);
             }
         }
         true

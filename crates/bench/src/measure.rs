@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -136,7 +137,8 @@ pub async fn scenario(
     figure.statements = Some(executed.count);
     figure.original_cpu_ms = scenario.original.map(|original| original.total_ms());
     figure.wanted_cpu_ms = scenario.original.map(|original| original.wanted_ms());
-    if scenario.has_pgbench && !executed.statements.is_empty() {
+    if scenario.has_pgbench {
+        ensure!(!executed.statements.is_empty(), "no statement was seen");
         figure.pgbench = Some(pgbench(database, &executed.statements, duration, folder).await?);
     }
     if scenario.has_bare {

@@ -250,7 +250,7 @@ fn other_reads(cast: &Cast) -> Vec<Scenario> {
     };
     let of_posting = cast.postings.iter().map(|id| Request::get(&format!("/checkpoints/job-posting/{id}"), None));
     vec![
-        Scenario::new("checkpoints of a posting", None, of_posting.collect()),
+        Scenario::new("checkpoints of a posting", None, of_posting.collect()).with_pgbench(),
         Scenario::new(
             "postings of a company",
             None,

@@ -68,7 +68,7 @@ async fn look_twice(
     http: &mut HttpConnection,
     requests: &Arc<Vec<Request>>,
 ) -> anyhow::Result<Executed> {
-    let repeated = look(log, http, requests, async || Ok(())).await?;
+    let repeated = look(log, http, requests, true, async || Ok(())).await?;
     let count = repeated.len();
     if count > 0 {
         return Ok(Executed { count, statements: repeated });
@@ -80,13 +80,14 @@ async fn look_twice(
         tokio::time::sleep(HEARD_AFTER).await;
         Ok(())
     };
-    Ok(Executed { count, statements: look(log, http, requests, forget).await? })
+    Ok(Executed { count, statements: look(log, http, requests, false, forget).await? })
 }
 
 async fn look(
     log: &Path,
     http: &mut HttpConnection,
     requests: &Arc<Vec<Request>>,
+    may_be_none: bool,
     mut before: impl AsyncFnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Statement>> {
     let mut fewest: Option<Vec<Statement>> = None;
@@ -95,7 +96,8 @@ async fn look(
         let mut reader = LogReader::at_end(log)?;
         http.send(&requests[number % requests.len()]).await?;
         let statements = parse(&reader.rest()?);
-        if fewest.as_ref().is_none_or(|fewest| statements.len() < fewest.len()) {
+        let is_read = !statements.is_empty() || may_be_none;
+        if is_read && fewest.as_ref().is_none_or(|fewest| statements.len() < fewest.len()) {
             fewest = Some(statements);
         }
     }

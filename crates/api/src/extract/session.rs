@@ -54,6 +54,14 @@ impl Session {
         }
     }
 
+    /// Before any change of one's own account or profile: as [`Session::require_confirmed`], and from now on whoever makes it
+    /// sees it at once.
+    pub fn begin_account_change(&self, state: &AppState) -> ApiResult<()> {
+        self.require_confirmed()?;
+        state.accounts.expect_change(self.user_id);
+        Ok(())
+    }
+
     /// 403 for the other role.
     pub fn require_role(&self, role: Role) -> ApiResult<()> {
         if self.role == role { Ok(()) } else { Err(ApiError::forbidden(crate::error::FORBIDDEN)) }
@@ -68,9 +76,6 @@ impl FromRequestParts<AppState> for Session {
             return Ok(session.clone());
         }
         let session = auth::authenticate(parts, state).await?;
-        if !parts.method.is_safe() {
-            state.accounts.expect_change(session.user_id).await;
-        }
         parts.extensions.insert(session.clone());
         Ok(session)
     }

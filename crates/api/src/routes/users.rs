@@ -261,7 +261,7 @@ pub async fn update_user(
     if body.email.is_some() || body.role.is_some() {
         return Err(ApiError::forbidden(crate::error::FORBIDDEN));
     }
-    session.require_confirmed()?;
+    session.begin_account_change(&state)?;
     let username = body.username.unwrap_or_else(|| session.username.clone());
     if username.contains('@') {
         return Err(ApiError::rules(vec!["username must not contain '@'".to_owned()]));

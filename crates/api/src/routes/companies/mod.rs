@@ -47,7 +47,7 @@ pub async fn create_company(
     AllowedBody(ProfileCreator { session, .. }, body): AllowedBody<ProfileCreator<Company>, CreateCompany>,
 ) -> ApiResult<Created<OwnCompany>> {
     assert_self(&session, body.user_id)?;
-    session.require_confirmed()?;
+    session.begin_account_change(&state)?;
     let mut connection = state.connection().await?;
     let company = queries::insert_company(&mut connection, session.user_id, &body.into()).await?;
     Ok(Created(own_view(&mut connection, company).await?))
@@ -93,7 +93,7 @@ pub async fn update_company(
     if let Some(user_id) = body.user_id {
         assert_self(&owned.session, user_id)?;
     }
-    owned.session.require_confirmed()?;
+    owned.session.begin_account_change(&state)?;
     let mut connection = state.connection().await?;
     let company = queries::update_company(&mut connection, owned.profile.id, &body.into()).await?;
     let company = company.ok_or_else(|| ApiError::missing_dependency(NOTHING_TO_UPDATE))?;
@@ -115,7 +115,7 @@ pub async fn delete_company(
     ClientAddress(address): ClientAddress,
     Allowed(owned): Allowed<OwnedProfile<Company>>,
 ) -> ApiResult<Json<OwnCompany>> {
-    owned.session.require_confirmed()?;
+    owned.session.begin_account_change(&state)?;
     let actor = owned.session.audit_actor();
     profiles::delete(&state.pool, ProfileId::Company(owned.profile.id), actor, Some(address.to_string())).await?;
     let mut connection = state.connection().await?;

@@ -71,7 +71,7 @@ pub async fn create_freelance(
     AllowedBody(ProfileCreator { session, .. }, body): AllowedBody<ProfileCreator<Freelance>, CreateFreelance>,
 ) -> ApiResult<Created<OwnFreelance>> {
     assert_self(&session, body.user_id)?;
-    session.require_confirmed()?;
+    session.begin_account_change(&state)?;
     let freelance = freelances::create(&state.pool, session.user_id, &body.into()).await?;
     let mut connection = state.connection().await?;
     Ok(Created(own_view(&mut connection, freelance).await?))
@@ -116,7 +116,7 @@ pub async fn update_freelance(
     State(state): State<AppState>,
     AllowedBody(owned, body): AllowedBody<OwnedProfile<Freelance>, UpdateFreelance>,
 ) -> ApiResult<Json<OwnFreelance>> {
-    owned.session.require_confirmed()?;
+    owned.session.begin_account_change(&state)?;
     let freelance = freelances::update(&state.pool, owned.profile.id, &body.into()).await?;
     let mut connection = state.connection().await?;
     Ok(Json(own_view(&mut connection, freelance).await?))
@@ -137,7 +137,7 @@ pub async fn delete_freelance(
     ClientAddress(address): ClientAddress,
     Allowed(owned): Allowed<OwnedProfile<Freelance>>,
 ) -> ApiResult<Json<OwnFreelance>> {
-    owned.session.require_confirmed()?;
+    owned.session.begin_account_change(&state)?;
     let OwnedProfile { profile: freelance, session } = owned;
     let mut connection = state.connection().await?;
     let view = own_view(&mut connection, freelance.clone()).await?;

@@ -98,7 +98,7 @@ pub async fn create_account_connection(
     State(state): State<AppState>,
     AllowedBody(FreelanceUser(session), body): AllowedBody<FreelanceUser, CreateAccountConnection>,
 ) -> ApiResult<Created<AccountConnection>> {
-    session.require_confirmed()?;
+    session.begin_account_change(&state)?;
     let step = own_step(&state, &session, &body.freelance_id).await?;
     let account = ensure_account(&state, &session, step).await?;
     let profile = format!("{}/profile/freelance", state.config.frontend.origin());
@@ -228,7 +228,7 @@ pub async fn confirm_account_activation(
     State(state): State<AppState>,
     AllowedBody(FreelanceUser(session), body): AllowedBody<FreelanceUser, ConfirmAccountActivation>,
 ) -> ApiResult<Created<AccountActivated>> {
-    session.require_confirmed()?;
+    session.begin_account_change(&state)?;
     let step = own_step(&state, &session, &body.freelance_id).await?;
     let (AccountStep::Known { freelance, account } | AccountStep::Adopt { freelance, account }) = step else {
         return Err(ApiError::conflict("No Stripe account was created for this profile"));
