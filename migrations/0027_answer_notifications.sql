@@ -16,7 +16,7 @@ BEGIN
             PERFORM pg_sleep(0.05);
         END;
     END LOOP;
-    RAISE EXCEPTION 'for a minute the tables were never free at once: migrate again at a quieter time';
+    RAISE EXCEPTION 'for a minute the tables were never free at once: migrate again when no long write or vacuum runs';
 END
 $$;
 

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+pub use sessions::LISTENERS_ENDED;
+
 pub async fn log_in(app: &TestApp, identifier: &str, password: &str) -> Answer {
     app.anonymous().post("/auth/login", json!({ "email": identifier, "password": password })).await
 }

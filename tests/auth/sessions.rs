@@ -14,7 +14,8 @@ use super::{Replica, age_confirmations, count, signed_in, who_is_calls, with_coo
 /// The APIs' connections that listen already.
 const LISTENERS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
     AND application_name LIKE 'freehunt-api%' AND query ~* '^listen|pg_notify'";
-const LISTENERS_ENDED: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+/// Ends them.
+pub const LISTENERS_ENDED: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name LIKE 'freehunt-api%'";
 
 /// Fault case 1.

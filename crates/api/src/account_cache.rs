@@ -42,7 +42,11 @@ impl AccountCache {
     /// The account of somebody who is signed in; 404 when it is gone.
     pub async fn get(&self, state: &AppState, user_id: UserId) -> ApiResult<ReadyAnswer> {
         let load = load(state, user_id);
-        if self.writers.contains_key(&user_id) { load.await } else { self.answers.get(user_id, load).await }
+        if self.writers.contains_key(&user_id) {
+            self.answers.read(load).await
+        } else {
+            self.answers.get(user_id, load).await
+        }
     }
 
     /// They are about to change something of it.

@@ -1,5 +1,5 @@
 //! Answers that many ask for and few change, as they are sent, in this process's memory. They are used only while this
-//! process hears of changes, and for a minute at the most, should a notification ever be lost.
+//! process hears of changes, and for a minute at the most (two for the skills in them), should a notification ever be lost.
 
 use std::{
     array,
@@ -69,6 +69,7 @@ struct Kept {
 }
 
 impl<K: Clone + Eq + Hash + Send + Sync + 'static> AnswerCache<K> {
+    /// `most_bytes` is for the answers, with about 256 bytes each beside them.
     pub fn new(about: &'static str, most_bytes: u64) -> Self {
         let weigh = |_: &K, kept: &Kept| u32::try_from(kept.answer.json.len() + OVERHEAD_BYTES).unwrap_or(u32::MAX);
         Self {
@@ -90,12 +91,17 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> AnswerCache<K> {
             self.count("memory");
             return Ok(kept.answer);
         }
-        self.count("database");
-        let answer = load.await?;
+        let answer = self.read(load).await?;
         if is_listening && answer.json.len() <= LONGEST_BYTES {
             self.answers.insert(key, Kept { answer: answer.clone(), as_of });
         }
         Ok(answer)
+    }
+
+    /// The answer as it is now, which is not kept.
+    pub async fn read(&self, load: impl Future<Output = ApiResult<ReadyAnswer>>) -> ApiResult<ReadyAnswer> {
+        self.count("database");
+        load.await
     }
 
     fn count(&self, found: &'static str) {

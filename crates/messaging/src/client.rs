@@ -226,8 +226,9 @@ impl Client {
         }
     }
 
-    /// Whether the socket's own buffer may be given one more packet. A WebSocket empties it by itself, and what is for a
-    /// closed socket gets nowhere.
+    /// Whether the socket's own buffer may be given one more packet, whose place is then taken: also by one that finds the
+    /// buffer full, since the next poll gives all places back. A WebSocket empties it by itself, and what is for a closed
+    /// socket gets nowhere.
     fn may_emit(&self) -> bool {
         let polls = self.is_connected() && self.socket.transport_type() == TransportType::Polling;
         !polls || self.handshake.takes_packet()

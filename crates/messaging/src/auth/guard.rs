@@ -102,7 +102,7 @@ async fn answer(state: &MessagingState, peer: Peer, origin: &Origin, request: Re
         }
     };
     if engine.is_poll {
-        handshake.has_polled();
+        handshake.begin_poll();
     }
     keep_needed_headers(&mut parts);
     parts.extensions.insert(Arc::clone(&handshake));

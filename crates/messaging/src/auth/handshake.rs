@@ -103,8 +103,8 @@ impl Handshake {
         self.connects.store(MOST_CONNECTS, Ordering::Relaxed);
     }
 
-    /// A poll fetches whatever Engine.IO was given.
-    pub fn has_polled(&self) {
+    /// A poll has come, and fetches whatever Engine.IO was given.
+    pub fn begin_poll(&self) {
         self.room.store(PACKETS_A_POLL, Ordering::Relaxed);
     }
 
