@@ -137,7 +137,7 @@ async fn find_part(connection: &mut PgConnection, id: JobPostingId, actor: UserI
 }
 
 /// Whether the user owns the posting, has applied to it, or is its project's freelance: all others see the same of it. As
-/// [`find_part`] and the owner, in one statement; whoever sees more than everybody must be among them.
+/// `find_part` and the owner, in one statement; whoever sees more than everybody must be among them.
 pub async fn has_part(connection: &mut PgConnection, id: JobPostingId, user_id: UserId) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM "JobPosting" p JOIN "Company" c ON c."id" = p."companyId"
