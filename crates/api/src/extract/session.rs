@@ -103,11 +103,6 @@ impl FromRequestParts<AppState> for MaybeSession {
 }
 
 impl MaybeSession {
-    /// Nobody is signed in, for certain.
-    pub fn is_stranger(&self) -> bool {
-        self.session.is_none() && self.unchecked.is_none()
-    }
-
     /// As an argument that cannot fail, for extractors that are made of several.
     pub async fn of(parts: &mut Parts, state: &AppState) -> Self {
         Self::from_request_parts(parts, state).await.unwrap_or_else(|never| match never {})

@@ -90,7 +90,7 @@ impl Access for VisibleJobPosting {
     }
 }
 
-/// A posting as its reader sees it: for strangers an answer that is made already.
+/// A posting as its reader sees it: an answer that is made already, for all who have no part in it.
 pub enum ShownJobPosting {
     ToEverybody(ReadyAnswer),
     ToSomebody(Box<VisibleJobPosting>),
@@ -104,28 +104,26 @@ impl Access for ShownJobPosting {
     }
 
     async fn grant((reader, id): Self::Claim, state: &AppState) -> ApiResult<Self> {
-        if !is_one_of_everybody(&reader, id, state).await? {
+        if let Some(session) = &reader.session
+            && has_part(session, id, state).await?
+        {
             return Ok(Self::ToSomebody(Box::new(VisibleJobPosting::grant((reader, id), state).await?)));
         }
         let load = async {
             let visible = VisibleJobPosting::find(None, id, state).await?;
             ReadyAnswer::of(&JobPostingView::public(visible.posting))
         };
-        state.public_job_postings.get(id, load).await.map(Self::ToEverybody)
+        let answer = state.public_job_postings.get(id, load).await;
+        answer.map(Self::ToEverybody).map_err(|refusal| reader.refusal(refusal))
     }
 }
 
-/// Strangers, and whoever has no part in the posting. Its owner is shown what they have just done, by the database.
-async fn is_one_of_everybody(reader: &MaybeSession, id: JobPostingId, state: &AppState) -> ApiResult<bool> {
-    match &reader.session {
-        None => Ok(reader.is_stranger()),
-        Some(session) => {
-            let mut connection = state.connection().await?;
-            let has_part = queries::has_part(&mut connection, id, session.user_id).await?;
-            connection.finish();
-            Ok(!has_part)
-        }
-    }
+/// Whether the posting is more to its reader than to everybody. Its owner is shown what they have just done, by the database.
+async fn has_part(session: &Session, id: JobPostingId, state: &AppState) -> ApiResult<bool> {
+    let mut connection = state.connection().await?;
+    let has_part = queries::has_part(&mut connection, id, session.user_id).await?;
+    connection.finish();
+    Ok(has_part)
 }
 
 impl VisibleJobPosting {

@@ -23,7 +23,7 @@ use freehunt_domain::{
 use sqlx::PgConnection;
 
 use self::{
-    access::{Audience, CompanyUser, JobPostingToViewProject, OwnedJobPosting, PathStatus, ShownJobPosting},
+    access::{CompanyUser, JobPostingToViewProject, OwnedJobPosting, PathStatus, ShownJobPosting},
     bodies::{CreateJobPosting, SearchJobPostings, UpdateJobPosting},
     views::{
         FoundJobPostingView, FoundJobPostingsView, JobPostingView, ListedJobPosting, OwnJobPosting, ProjectOfJobPosting,
@@ -155,9 +155,6 @@ pub async fn get_job_posting(
         ShownJobPosting::ToEverybody(answer) => return Ok(answer.into_response()),
         ShownJobPosting::ToSomebody(visible) => visible,
     };
-    if visible.audience == Audience::Public {
-        return Ok(Json(JobPostingView::public(visible.posting)).into_response());
-    }
     let mut connection = state.connection().await?;
     let loaded = visible.posting.with_company(&mut connection).await?;
     connection.finish();
