@@ -12,7 +12,6 @@ use freehunt_config::{ApiConfig, Source};
 use freehunt_domain::{time::Clock, users::Role};
 use freehunt_tests::{Persona, TestApp, TestOptions, eventually};
 use serde_json::{Value, json};
-use sqlx::AssertSqlSafe;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -96,10 +95,10 @@ async fn a_full_disk_is_a_503_and_leaves_nothing_half_written() {
         };
         let name = format!("small_{}", Uuid::new_v4().simple());
         let create = format!("CREATE TABLESPACE {name} LOCATION '{}'", disk.0.path().display());
-        sqlx::raw_sql(AssertSqlSafe(create)).execute(&app.pool).await.unwrap();
+        app.execute(&create).await;
         let place = async |tablespace: &str| {
             let statement = format!(r#"ALTER TABLE "JobPosting" SET TABLESPACE {tablespace}"#);
-            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&app.pool).await.unwrap();
+            app.execute(&statement).await;
         };
         place(&name).await;
         let mut before = BTreeMap::new();
@@ -122,7 +121,7 @@ async fn a_full_disk_is_a_503_and_leaves_nothing_half_written() {
         app.anonymous().post("/job-postings/search", json!({ "title": "x" })).await.expect(200);
         place("pg_default").await;
         acme.post("/job-postings", draft(&acme, "Refaire le moteur")).await.expect(201);
-        sqlx::raw_sql(AssertSqlSafe(format!("DROP TABLESPACE {name}"))).execute(&app.pool).await.unwrap();
+        app.execute(&format!("DROP TABLESPACE {name}")).await;
     })
     .await;
 }

@@ -146,7 +146,7 @@ async fn every_replica_forgets_a_posting_that_changed() {
                 let before = warm_up(reader, &path).await;
                 assert_ne!(before.pointer(pointer).unwrap_or(&Value::Null), &expected, "{change} changes nothing");
             }
-            change_by_sql(app, &world, change).await;
+            world.execute(app, change).await;
             for reader in &readers {
                 eventually(change, async || shown(reader, &path, pointer).await == expected).await;
             }
@@ -169,7 +169,7 @@ async fn every_replica_forgets_an_account_that_changed() {
                 let before = warm_up(reader, path).await;
                 assert_ne!(before.pointer(pointer).unwrap_or(&Value::Null), &expected, "{change} changes nothing");
             }
-            change_by_sql(app, &world, change).await;
+            world.execute(app, change).await;
             for (reader, path) in readers.iter().zip(&paths) {
                 eventually(change, async || shown(reader, path, pointer).await == expected).await;
             }
@@ -177,10 +177,6 @@ async fn every_replica_forgets_an_account_that_changed() {
         second.stop().await;
     })
     .await;
-}
-
-async fn change_by_sql(app: &TestApp, world: &World, change: &str) {
-    execute(app, &world.fill(app, &mut Names::new(), change).await).await;
 }
 
 /// A column of a table whose changes nobody announces any more, and where it is shown.
@@ -203,7 +199,7 @@ impl<'a> Silence<'a> {
     }
 
     async fn begin(&self, app: &TestApp) {
-        execute(app, &format!(r#"ALTER TABLE "{}" DISABLE TRIGGER announce_update"#, self.table)).await;
+        app.execute(&format!(r#"ALTER TABLE "{}" DISABLE TRIGGER announce_update"#, self.table)).await;
     }
 
     /// Until the server listens, which it does with its first requests, it reads. After this it shows what is no more.
@@ -212,7 +208,7 @@ impl<'a> Silence<'a> {
         let is_kept = async || {
             let before = warm_up(self.reader, self.path).await;
             number += 1;
-            execute(app, &format!(r#"UPDATE "{}" SET "{}" = 'Silence {number}'"#, self.table, self.column)).await;
+            app.execute(&format!(r#"UPDATE "{}" SET "{}" = 'Silence {number}'"#, self.table, self.column)).await;
             Some(&self.shown().await) == before.pointer(self.pointer)
         };
         eventually("it is kept", is_kept).await;
@@ -221,10 +217,6 @@ impl<'a> Silence<'a> {
     async fn shown(&self) -> Value {
         shown(self.reader, self.path, self.pointer).await
     }
-}
-
-async fn execute(app: &TestApp, statement: &str) {
-    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&app.pool).await.expect("the statement is right");
 }
 
 /// What the other tests wait for would come without a trigger too, if nothing were kept. Fault case 12's like: while a
@@ -249,10 +241,10 @@ async fn a_change_that_nobody_announces_is_seen_once_nothing_is_heard() {
         let let_in = async |is_let_in: bool| {
             let statement =
                 format!("UPDATE pg_database SET datallowconn = {is_let_in} WHERE datname = current_database()");
-            execute(app, &statement).await;
+            app.execute(&statement).await;
         };
         let_in(false).await;
-        execute(app, LISTENERS_ENDED).await;
+        app.execute(LISTENERS_ENDED).await;
         for (silence, before) in silences.iter().zip(before) {
             eventually("it is read again", async || silence.shown().await != before).await;
         }
@@ -269,7 +261,7 @@ async fn a_change_of_ones_own_account_is_seen_at_once() {
         let silence = Silence::of_job_title(&bob);
         silence.begin(app).await;
         silence.is_kept(app).await;
-        execute(app, r#"ALTER TABLE "User" DISABLE TRIGGER announce_update"#).await;
+        app.execute(r#"ALTER TABLE "User" DISABLE TRIGGER announce_update"#).await;
         let mut in_the_way = app.pool.begin().await.unwrap();
         sqlx::query(r#"SELECT FROM "User" FOR UPDATE"#).execute(&mut *in_the_way).await.unwrap();
         let path = format!("/users/{}", bob.user_id);

@@ -196,11 +196,6 @@ impl CountedServer {
     }
 }
 
-async fn run(app: &TestApp, world: &World, statement: &str) {
-    let statement = world.fill(app, &mut Names::new(), statement).await;
-    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&app.pool).await.expect("the rows are right");
-}
-
 /// Freelances, each with an application to the posting that the SQL expression names.
 async fn add_freelances(app: &TestApp, world: &World, name: &str, count: usize, posting: &str) {
     let statement = format!(
@@ -213,7 +208,7 @@ async fn add_freelances(app: &TestApp, world: &World, name: &str, count: usize, 
                SELECT "id", 'Anne', 'Martin', 450, 'Développeuse', 'Lyon', 5 FROM people RETURNING "id")
            INSERT INTO "Candidate" ("jobPostingId", "freelanceId") SELECT {posting}, "id" FROM profiles"#
     );
-    run(app, world, &statement).await;
+    world.execute(app, &statement).await;
 }
 
 /// Many of everything that is listed, with relations of its own.
@@ -245,5 +240,5 @@ async fn grow(app: &TestApp, world: &World) {
            SELECT c."id", '{{{{uAcme}}}}', '{{{{uAlice}}}}', 'Bonjour ' || n
            FROM "Conversation" c, generate_series(1, {MANY}) n WHERE c."senderId" = '{{{{uAcme}}}}';"#
     );
-    run(app, world, &statements).await;
+    world.execute(app, &statements).await;
 }

@@ -210,6 +210,11 @@ impl World {
         filled
     }
 
+    /// Runs SQL that may name the world's facts.
+    pub async fn execute(&self, app: &TestApp, sql: &str) {
+        app.execute(&self.fill(app, &mut Names::new(), sql).await).await;
+    }
+
     /// As [`World::fill`], for every text in a JSON value.
     pub async fn fill_json(&self, app: &TestApp, fresh: &mut Names, value: &Value) -> Value {
         if value.is_null() {

@@ -178,6 +178,12 @@ impl TestApp {
         &self.settings
     }
 
+    /// Runs SQL that a test puts together, of one statement or several.
+    pub async fn execute(&self, sql: &str) {
+        let ran = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&self.pool).await;
+        ran.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
     /// Somebody without a session.
     pub fn anonymous(&self) -> Persona {
         self.nobody("anonymous")
