@@ -67,7 +67,7 @@ impl Transport {
     pub async fn next(&mut self) -> Option<String> {
         loop {
             match timeout(PATIENCE, self.0.next()).await.expect("a packet, or the end")? {
-                // The server asks at once whether the client is there.
+                // The server asks whether the client is there.
                 Ok(Message::Text(text)) if text.as_str() == "2" => {
                     self.send("3").await;
                 }
