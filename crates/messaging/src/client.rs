@@ -1,8 +1,8 @@
 //! One socket: its session, what it sent and awaits handling, and what it has yet to be sent.
 //!
-//! Socket.IO drops what exceeds a socket's own buffer, and ends a connection whose ping finds it full. So that buffer is
-//! small and filled at a pace that leaves room to every client that reads; the rest waits here in order, its payloads
-//! shared by all sockets. One that is too slow for that is cut: it reconnects and is sent again what it missed.
+//! Socket.IO drops what exceeds a socket's own buffer, acknowledgements too. So that buffer is small, and events leave some
+//! of it to these; the rest waits here in order, its payloads shared by all sockets. A client that is too slow for that is
+//! cut: it reconnects and is sent again what it missed.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use engineioxide::socket::Waiting;
 use freehunt_config::ChatLimits;
 use freehunt_domain::{
     ids::{ConversationId, SessionId, UserId},
@@ -18,7 +19,7 @@ use freehunt_domain::{
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
-use socketioxide::{SendError, SocketError, TransportType, extract::SocketRef, socket::Sid};
+use socketioxide::{SendError, SocketError, extract::SocketRef, socket::Sid};
 
 use crate::{
     auth::{Handshake, Recognised},
@@ -37,13 +38,8 @@ const LONGEST_LINE: usize = 256;
 pub const MOST_ROOMS: usize = 200;
 /// Packets in a socket's own buffer. Each holds a copy of its payload, and a client that does not read keeps them all.
 pub const BUFFERED_PACKETS: usize = 64;
-/// Packets that go to that buffer between two polls. Engine.IO begins an upgrade with a packet of its own, and answers
-/// every poll with nothing until there is room for it: were the buffer full, there never would be, and the session would
-/// end with the time for the upgrade. Twice as many fit, since a poll may be counted before it is answered, and
-/// acknowledgements besides.
-pub const PACKETS_A_POLL: u32 = 24;
-/// Packets that go to that buffer within one [`PAUSE`].
-const PACE: u32 = 32;
+/// Packets of events among them; the others are left to acknowledgements and to the packet that ends a socket.
+const BUFFERED_EVENTS: usize = 48;
 /// Bytes that may wait beside the socket's own buffer.
 const MOST_WAITING_BYTES: usize = 8 << 20;
 /// How long a socket may take nothing while something waits.
@@ -69,6 +65,8 @@ pub struct Client {
     pub began: Instant,
     actor: Actor,
     socket: SocketRef,
+    /// In the socket's own buffer.
+    waiting: Waiting,
     handshake: Arc<Handshake>,
     /// Packets that may wait beside the socket's own buffer.
     most_waiting: usize,
@@ -86,28 +84,13 @@ struct ClientState {
     outbox: VecDeque<(&'static str, Payload)>,
     waiting_bytes: usize,
     is_draining: bool,
-    pace: Pace,
-}
-
-/// How many packets went to the socket's own buffer lately.
-struct Pace {
-    since: Instant,
-    sent: u32,
-}
-
-impl Pace {
-    fn allows(&mut self, now: Instant) -> bool {
-        if now.saturating_duration_since(self.since) >= PAUSE {
-            *self = Self { since: now, sent: 0 };
-        }
-        self.sent += 1;
-        self.sent <= PACE
-    }
 }
 
 impl Client {
     pub fn new(socket: SocketRef, recognised: Recognised, handshake: Arc<Handshake>, limits: &ChatLimits) -> Arc<Self> {
         let now = Instant::now();
+        // Engine.IO gives every session one.
+        let waiting = socket.req_parts().extensions.get().cloned().unwrap_or_default();
         Arc::new(Self {
             id: socket.id,
             user_id: recognised.user_id,
@@ -116,6 +99,7 @@ impl Client {
             began: now,
             actor: recognised.actor(),
             socket,
+            waiting,
             handshake,
             most_waiting: limits.socket_buffer,
             state: Mutex::new(ClientState {
@@ -129,7 +113,6 @@ impl Client {
                 outbox: VecDeque::new(),
                 waiting_bytes: 0,
                 is_draining: false,
-                pace: Pace { since: now, sent: 0 },
             }),
         })
     }
@@ -206,7 +189,7 @@ impl Client {
             return;
         }
         let mut state = self.state();
-        if state.outbox.is_empty() && state.pace.allows(Instant::now()) && self.may_emit() {
+        if state.outbox.is_empty() && self.has_room() {
             match self.socket.emit(event, &**payload) {
                 Err(SendError::Socket(SocketError::InternalChannelFull)) => {}
                 // A closed socket gets its messages when it reconnects.
@@ -226,12 +209,8 @@ impl Client {
         }
     }
 
-    /// Whether the socket's own buffer may be given one more packet, whose place is then taken: also by one that finds the
-    /// buffer full, since the next poll gives all places back. A WebSocket empties it by itself, and what is for a closed
-    /// socket gets nowhere.
-    fn may_emit(&self) -> bool {
-        let polls = self.is_connected() && self.socket.transport_type() == TransportType::Polling;
-        !polls || self.handshake.takes_packet()
+    fn has_room(&self) -> bool {
+        self.waiting.packets() < BUFFERED_EVENTS
     }
 
     /// As [`Client::send`], for a payload of its own.
@@ -262,11 +241,8 @@ impl Client {
         if self.is_over() {
             state.outbox.clear();
         }
-        for _ in 0..PACE {
+        while self.has_room() {
             let Some((event, payload)) = state.outbox.front() else { break };
-            if !self.may_emit() {
-                return false;
-            }
             match self.socket.emit(event, &**payload) {
                 Err(SendError::Socket(SocketError::InternalChannelFull)) => return false,
                 Err(SendError::Socket(_)) => state.outbox.clear(),

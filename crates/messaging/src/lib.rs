@@ -39,11 +39,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::state::{Inboxes, MessagingState};
 
 /// Clients send little at once; each open socket holds a buffer of this size.
-const READ_BUFFER_BYTES: usize = 1024;
-/// Engine.IO's limit for a poll's answer as well as for what is posted. What exceeds it in an answer is set aside for the
-/// next poll, and lost when the client goes over to WebSocket instead; so nothing may exceed it. What is posted is limited
-/// by [`auth::guard`].
-const UNLIMITED_ANSWER: u64 = u32::MAX as u64;
+const READ_BUFFER_BYTES: usize = 512;
 
 /// How long silence is borne.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +87,7 @@ pub fn build_with(config: MessagingConfig, clock: Clock, timing: Timing) -> anyh
         .connect_timeout(timing.connect_timeout)
         .max_buffer_size(client::BUFFERED_PACKETS)
         .ws_read_buffer_size(READ_BUFFER_BYTES)
-        .max_payload(UNLIMITED_ANSWER)
+        .max_payload(payload as u64)
         // No event has attachments; those of an event that is never completed would stay in memory.
         .with_parser(ParserConfig::common().max_incoming_binaries(0))
         .ws_max_message_size(payload)

@@ -74,7 +74,7 @@ impl Listener for CuttableListener {
 pub struct CuttableStream {
     stream: TcpStream,
     cut: CancellationToken,
-    // The reader and the writer are different tasks, and each is woken by its own.
+    // Reading and writing are woken each by its own: tungstenite gives them different wakers.
     reader_cut: Pin<Box<WaitForCancellationFutureOwned>>,
     writer_cut: Pin<Box<WaitForCancellationFutureOwned>>,
     stalled: Option<Pin<Box<Sleep>>>,

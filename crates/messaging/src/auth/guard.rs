@@ -6,23 +6,19 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    body::{Body, to_bytes},
     extract::{ConnectInfo, OriginalUri, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http_body_util::Limited;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
+use socketioxide::socket::Sid;
 
 use super::{Credential, Handshake, Recognised, recognise};
 use crate::{confirmation, state::MessagingState, transport::Peer};
 
 /// Where Socket.IO answers, and everything below.
 const PATH: &str = "/socket.io";
-/// An answer to a handshake is much shorter.
-const LONGEST_OPENING: usize = 4096;
 const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::CACHE_CONTROL, "no-store"),
@@ -84,12 +80,12 @@ async fn answer(state: &MessagingState, peer: Peer, origin: &Origin, request: Re
     if *request.method() == Method::OPTIONS {
         return preflight();
     }
-    let engine = match EngineRequest::read(&request) {
-        Ok(engine) => engine,
+    let sid = match session_of(&request) {
+        Ok(sid) => sid,
         Err(refusal) => return refusal.into_response(),
     };
     let (mut parts, body) = request.into_parts();
-    let admitted = match &engine.sid {
+    let admitted = match sid {
         Some(sid) => admit_again(state, &parts, origin, sid).await,
         None => admit(state, &parts, origin).await,
     };
@@ -101,33 +97,22 @@ async fn answer(state: &MessagingState, peer: Peer, origin: &Origin, request: Re
             return refusal.into_response();
         }
     };
-    if engine.is_poll {
-        handshake.begin_poll();
-    }
     keep_needed_headers(&mut parts);
     parts.extensions.insert(Arc::clone(&handshake));
-    let limit = state.config.chat.max_payload_bytes;
-    let is_too_long = declared_length(&parts.headers).is_some_and(|length| length > limit);
-    let body = Body::new(Limited::new(body, limit));
-    let mut response = tokio::select! {
+    let response = tokio::select! {
         biased;
         response = next.run(Request::from_parts(parts, body)) => response,
         // A poll that hangs would keep the client from noticing.
-        () = handshake.ended() => return Refusal::Engine(1, "Session ID unknown").into_response(),
+        () = handshake.ended() => return UNKNOWN_SESSION.into_response(),
     };
-    if is_too_long {
-        // Engine.IO met a body that broke off, and has ended the session.
-        *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-    }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         handshake.attach(peer);
-        return response;
     }
-    if engine.sid.is_none() { remember(state, handshake, response).await } else { response }
-}
-
-fn declared_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    // The first answer of a session that polls says which one it is.
+    if let Some(sid) = response.extensions().get::<Sid>() {
+        state.handshakes.remember(*sid, &handshake).await;
+    }
+    response
 }
 
 /// A new Engine.IO session.
@@ -152,9 +137,9 @@ async fn admit_again(
     state: &MessagingState,
     parts: &Parts,
     origin: &Origin,
-    sid: &str,
+    sid: Sid,
 ) -> Result<Arc<Handshake>, Refusal> {
-    let handshake = state.handshakes.find(sid).await.ok_or(Refusal::Engine(1, "Session ID unknown"))?;
+    let handshake = state.handshakes.find(sid).await.ok_or(UNKNOWN_SESSION)?;
     let credentials = Credential::of_request(&parts.headers, state.config.frontend.secure_cookies);
     if handshake.is_nameless() {
         // Its id is the only secret of such a program, and no browser gets that far.
@@ -189,35 +174,6 @@ async fn look_up(
     }
 }
 
-/// What a new polling session is told.
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Opening {
-    sid: String,
-    upgrades: Vec<String>,
-    ping_interval: u64,
-    ping_timeout: u64,
-    max_payload: u64,
-}
-
-/// The id of a new polling session is in the answer. Clients keep to the limit that it names for what they post, which
-/// is not Engine.IO's own.
-async fn remember(state: &MessagingState, handshake: Arc<Handshake>, response: Response) -> Response {
-    if response.status() != StatusCode::OK {
-        return response;
-    }
-    let (mut parts, body) = response.into_parts();
-    let Ok(bytes) = to_bytes(body, LONGEST_OPENING).await else { return Refusal::Unavailable.into_response() };
-    // Engine.IO writes the packet's type, 0, before the JSON.
-    let opening = bytes.get(1..).and_then(|json| serde_json::from_slice::<Opening>(json).ok());
-    let Some(mut opening) = opening else { return Refusal::Unavailable.into_response() };
-    opening.max_payload = state.config.chat.max_payload_bytes as u64;
-    let Ok(json) = serde_json::to_string(&opening) else { return Refusal::Unavailable.into_response() };
-    state.handshakes.remember(opening.sid, &handshake).await;
-    parts.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(parts, Body::from(format!("0{json}")))
-}
-
 /// Socket.IO keeps the first request for as long as the socket lives: without cookies, tokens and bulk. What stays is
 /// copied, since it is a part of the buffer of kilobytes that the request was read into.
 fn keep_needed_headers(parts: &mut Parts) {
@@ -230,11 +186,14 @@ fn keep_needed_headers(parts: &mut Parts) {
         header::CONTENT_LENGTH,
         header::TRANSFER_ENCODING,
     ];
-    let copied = NEEDED.into_iter().filter_map(|name| {
-        let value = HeaderValue::from_bytes(parts.headers.get(&name)?.as_bytes()).ok()?;
-        Some((name, value))
-    });
-    parts.headers = copied.collect();
+    let mut copied = HeaderMap::new();
+    for name in NEEDED {
+        let values = parts.headers.get_all(&name).into_iter();
+        for value in values.filter_map(|value| HeaderValue::from_bytes(value.as_bytes()).ok()) {
+            copied.append(&name, value);
+        }
+    }
+    parts.headers = copied;
     if let Ok(uri) = parts.uri.to_string().parse() {
         parts.uri = uri;
     }
@@ -242,33 +201,26 @@ fn keep_needed_headers(parts: &mut Parts) {
     parts.extensions.remove::<OriginalUri>();
 }
 
-/// What Engine.IO reads from the query.
-struct EngineRequest {
-    sid: Option<String>,
-    is_poll: bool,
-}
-
-impl EngineRequest {
-    /// Refuses what Engine.IO would refuse, in the original's words.
-    fn read(request: &Request) -> Result<Self, Refusal> {
-        let query = request.uri().query().unwrap_or_default();
-        let value = |name: &str| {
-            query.split('&').find_map(|pair| pair.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')))
-        };
-        let is_polling = match value("transport") {
-            Some("polling") => true,
-            Some("websocket") => false,
-            _ => return Err(Refusal::Engine(0, "Transport unknown")),
-        };
-        let sid = value("sid").map(str::to_owned);
-        if sid.is_none() && *request.method() != Method::GET {
-            return Err(Refusal::Engine(2, "Bad handshake method"));
-        }
-        if value("EIO") != Some("4") {
-            return Err(Refusal::Engine(5, "Unsupported protocol version"));
-        }
-        Ok(Self { is_poll: is_polling && sid.is_some() && *request.method() == Method::GET, sid })
+/// The Engine.IO session that a request is for; `None` for one that begins another. Refuses what Engine.IO would refuse, in
+/// the original's words.
+fn session_of(request: &Request) -> Result<Option<Sid>, Refusal> {
+    let query = request.uri().query().unwrap_or_default();
+    let value =
+        |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')));
+    if !matches!(value("transport"), Some("polling" | "websocket")) {
+        return Err(Refusal::Engine(0, "Transport unknown"));
     }
+    let Some(sid) = value("sid") else {
+        return match (request.method(), value("EIO")) {
+            (&Method::GET, Some("4")) => Ok(None),
+            (&Method::GET, _) => Err(Refusal::Engine(5, "Unsupported protocol version")),
+            _ => Err(Refusal::Engine(2, "Bad handshake method")),
+        };
+    };
+    if value("EIO") != Some("4") {
+        return Err(Refusal::Engine(5, "Unsupported protocol version"));
+    }
+    sid.parse().map(Some).map_err(|_| UNKNOWN_SESSION)
 }
 
 fn preflight() -> Response {
@@ -290,6 +242,8 @@ enum Refusal {
     /// Engine.IO's own codes.
     Engine(u8, &'static str),
 }
+
+const UNKNOWN_SESSION: Refusal = Refusal::Engine(1, "Session ID unknown");
 
 impl Refusal {
     fn status(self) -> StatusCode {

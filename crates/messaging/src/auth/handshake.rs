@@ -11,11 +11,12 @@ use std::{
 
 use freehunt_domain::ids::UserId;
 use moka::future::Cache;
+use socketioxide::socket::Sid;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::{Credential, Recognised};
-use crate::{client::PACKETS_A_POLL, limits::Bucket, transport::Peer};
+use crate::{limits::Bucket, transport::Peer};
 
 /// Polls of a live session come more often than this; once upgraded, it has none.
 const IDLE: Duration = Duration::from_secs(120);
@@ -41,8 +42,6 @@ pub struct Handshake {
     ended: CancellationToken,
     /// CONNECT packets that were looked at; as many as may be once one has succeeded.
     connects: AtomicU32,
-    /// Packets that Engine.IO may be given before the next poll.
-    room: AtomicU32,
     /// Among the nameless, until it has a name.
     place: Mutex<Option<OwnedSemaphorePermit>>,
 }
@@ -69,7 +68,6 @@ impl Handshake {
             peer: Mutex::default(),
             ended: CancellationToken::new(),
             connects: AtomicU32::new(0),
-            room: AtomicU32::new(PACKETS_A_POLL),
             place: Mutex::new(place),
         }
     }
@@ -103,26 +101,13 @@ impl Handshake {
         self.connects.store(MOST_CONNECTS, Ordering::Relaxed);
     }
 
-    /// A poll has come, and fetches whatever Engine.IO was given.
-    pub fn begin_poll(&self) {
-        self.room.store(PACKETS_A_POLL, Ordering::Relaxed);
-    }
-
-    /// Counts a packet for a session that polls, if there is room for it until the next poll.
-    pub fn takes_packet(&self) -> bool {
-        let one_less = |room: u32| room.checked_sub(1);
-        self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
-    }
-
-    /// Takes the WebSocket connection. Engine.IO answers a second one as well and then leaves it alone: it must not stand
-    /// for the first, which would never be cut.
+    /// Takes the WebSocket connection. Another one comes only after an upgrade that failed.
     pub fn attach(&self, peer: Peer) {
         let mut attached = self.peer.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.has_ended() || attached.is_some() {
+        if self.has_ended() {
             peer.cut();
-        } else {
-            *attached = Some(peer);
         }
+        *attached = Some(peer);
     }
 
     /// Ends the transport: its polls are refused and its WebSocket is cut, so that the client begins anew.
@@ -146,7 +131,7 @@ impl Handshake {
 /// The Engine.IO sessions that poll, by their ids, and how often users begin one.
 pub struct Handshakes {
     /// Engine.IO keeps them, each as long as its session lives.
-    polling: Cache<String, Weak<Handshake>>,
+    polling: Cache<Sid, Weak<Handshake>>,
     begun: Mutex<HashMap<UserId, Bucket>>,
     nameless: Arc<Semaphore>,
 }
@@ -168,13 +153,13 @@ impl Handshakes {
         Some(Handshake::new(OnceLock::new(), None, Some(place)))
     }
 
-    pub async fn remember(&self, sid: String, handshake: &Arc<Handshake>) {
+    pub async fn remember(&self, sid: Sid, handshake: &Arc<Handshake>) {
         self.polling.insert(sid, Arc::downgrade(handshake)).await;
     }
 
     /// `None` for an id of another replica, of a session that is over, or of nobody.
-    pub async fn find(&self, sid: &str) -> Option<Arc<Handshake>> {
-        self.polling.get(sid).await?.upgrade().filter(|handshake| !handshake.has_ended())
+    pub async fn find(&self, sid: Sid) -> Option<Arc<Handshake>> {
+        self.polling.get(&sid).await?.upgrade().filter(|handshake| !handshake.has_ended())
     }
 
     /// Whether the user may begin another session now.

@@ -11,10 +11,7 @@ use chrono::TimeDelta;
 use freehunt_domain::{chat_events::ChatEventKind, live_chat, messages::MessagesOfUser, sessions};
 use serde::Deserialize;
 use serde_json::Value;
-use socketioxide::{
-    extract::{AckSender, Event, SocketRef, State, TryData},
-    socket::DisconnectReason,
-};
+use socketioxide::extract::{AckSender, Event, SocketRef, State, TryData};
 
 use crate::{
     auth::{Handshake, Recognised, recognise_token},
@@ -169,10 +166,9 @@ fn on_event(
     ready(())
 }
 
-async fn on_disconnect(socket: SocketRef, reason: DisconnectReason, State(state): State<MessagingState>) {
-    let Some(client) = state.registry.remove(socket.id) else { return };
-    // The namespace ended, not the transport.
-    if matches!(reason, DisconnectReason::ClientNSDisconnect | DisconnectReason::ServerNSDisconnect) {
+/// The transport may still be there: only the namespace ended, or the client takes its time with what it is sent last.
+async fn on_disconnect(socket: SocketRef, State(state): State<MessagingState>) {
+    if let Some(client) = state.registry.remove(socket.id) {
         client.end_transport_soon();
     }
 }
