@@ -13,6 +13,11 @@ use freehunt_serving::{
     traces::Traces,
 };
 
+/// A handshake takes tens of kilobytes for a moment, and a socket a few for hours: the system's allocator puts the ones into
+/// the holes of the others, and a socket then keeps twice of what it needs (measured in docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "freehunt-messaging", version, about = "FreeHunt's live chat server")]
 struct Arguments {
