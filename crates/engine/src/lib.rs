@@ -10,10 +10,13 @@
 //! and written by `engineioxide-core`.
 
 pub mod config;
+mod connection;
 mod engine;
 pub mod handler;
 mod heartbeat;
 mod outbox;
+mod outgoing;
+mod permit;
 mod polling;
 mod request;
 pub mod service;

@@ -9,34 +9,15 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
-use engineioxide_core::{Packet, Str, TransportType};
+use engineioxide_core::{Packet, TransportType};
 use tokio::sync::{Notify, mpsc::error::TrySendError};
+
+use crate::{outgoing::Outgoing, permit::Permit};
 
 /// An emptied queue with room for more than this gives it back, so that no session keeps the room of its busiest moment.
 const KEPT_ROOM: usize = 8;
 /// Between the packets of a payload.
 const SEPARATOR: char = '\u{1e}';
-
-/// A packet for the client. [`Packet`] is twice as large, since it may also be one that opens a session.
-#[derive(Debug)]
-pub(crate) enum Outgoing {
-    Message(Str),
-    Binary(Bytes),
-    Ping,
-    Close,
-}
-
-impl From<Outgoing> for Packet {
-    fn from(outgoing: Outgoing) -> Self {
-        match outgoing {
-            Outgoing::Message(text) => Self::Message(text),
-            Outgoing::Binary(bytes) => Self::Binary(bytes),
-            Outgoing::Ping => Self::Ping,
-            Outgoing::Close => Self::Close,
-        }
-    }
-}
 
 /// Where a session is on its way from polls to a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +135,18 @@ impl Outbox {
         }
         state.reserved += 1;
         Ok(Permit { outbox: self })
+    }
+
+    /// Puts one message into a place that was reserved.
+    pub fn fill_place(&self, packets: impl IntoIterator<Item = Outgoing>) {
+        self.change(|state| {
+            state.reserved -= 1;
+            state.push(packets);
+        });
+    }
+
+    pub fn give_back_place(&self) {
+        self.state().reserved -= 1;
     }
 
     /// For the session's own packets, which are few: there is always room for them.
@@ -363,43 +356,4 @@ impl Drop for WaitingPoll<'_> {
         self.outbox.state().is_polled = false;
         self.outbox.changed.notify_waiters();
     }
-}
-
-/// A place in the queue of a session, for one message.
-pub struct Permit<'a> {
-    outbox: &'a Outbox,
-}
-
-impl Permit<'_> {
-    pub fn emit(self, message: Str) {
-        self.send([Outgoing::Message(message)]);
-    }
-
-    pub fn emit_binary(self, data: Bytes) {
-        self.send([Outgoing::Binary(data)]);
-    }
-
-    /// A message with its attachments, between which nothing else is sent.
-    pub fn emit_many(self, message: Str, data: VecDeque<Bytes>) {
-        self.send(with_attachments(message, data));
-    }
-
-    fn send(self, packets: impl IntoIterator<Item = Outgoing>) {
-        self.outbox.change(|state| {
-            state.reserved -= 1;
-            state.push(packets);
-        });
-        // Its place is taken.
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        self.outbox.state().reserved -= 1;
-    }
-}
-
-pub(crate) fn with_attachments(message: Str, data: VecDeque<Bytes>) -> impl Iterator<Item = Outgoing> {
-    std::iter::once(Outgoing::Message(message)).chain(data.into_iter().map(Outgoing::Binary))
 }

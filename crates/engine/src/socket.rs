@@ -14,12 +14,13 @@ use engineioxide_core::{ProtocolVersion, Str, TransportType};
 use http::request::Parts;
 use tokio::{sync::mpsc::error::TrySendError, task::AbortHandle};
 
-pub use crate::outbox::{Permit, Waiting};
 use crate::{
     config::EngineIoConfig,
     engine::Closes,
-    outbox::{Outbox, Outgoing, with_attachments},
+    outbox::Outbox,
+    outgoing::{Outgoing, with_attachments},
 };
+pub use crate::{outbox::Waiting, permit::Permit};
 pub use engineioxide_core::Sid;
 
 /// Why a session ended.
