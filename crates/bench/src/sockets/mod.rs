@@ -17,7 +17,7 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use self::client::{Hear, Socket, connect_all};
+use self::client::{Hear, Socket, Way, connect_all, connect_all_by};
 use crate::{
     database::Database,
     generate::Sizes,
@@ -51,8 +51,11 @@ pub struct SocketFigures {
     /// Between replicas: `PostgreSQL` or `Redis`.
     pub carrier: String,
     pub idle_sockets: usize,
-    /// Resident memory of each.
+    /// Resident memory of each that began with its WebSocket.
     pub idle_kibibytes: f64,
+    /// The same of those that began with polls.
+    #[serde(default)]
+    pub upgraded_kibibytes: f64,
     pub deliveries: usize,
     pub deliveries_a_second: f64,
     /// CPU of the messaging server for each delivery in a room of 200.
@@ -143,7 +146,8 @@ pub async fn run(
     let mut figures = SocketFigures { carrier: carrier.to_owned(), ..SocketFigures::default() };
     forget_recent(database).await?;
     say("idle sockets");
-    measure_idle(&stage, idle, &mut figures).await?;
+    (figures.idle_sockets, figures.idle_kibibytes) = measure_idle(&stage, idle, Way::WebSocket).await?;
+    (_, figures.upgraded_kibibytes) = measure_idle(&stage, idle, Way::Upgrade).await?;
     say("a room of 200");
     measure_room(&stage, Duration::from_secs(seconds), &mut figures).await?;
     say("delivery over three replicas");
@@ -190,7 +194,8 @@ fn deaf() -> Hear {
     Arc::new(|_| {})
 }
 
-async fn measure_idle(stage: &Stage<'_>, wanted: usize, figures: &mut SocketFigures) -> anyhow::Result<()> {
+/// How many stayed, and the resident memory of each in KiB.
+async fn measure_idle(stage: &Stage<'_>, wanted: usize, way: Way) -> anyhow::Result<(usize, f64)> {
     let server = stage.messaging().await?;
     let mut connection = stage.database.connect().await?;
     let users = wanted.div_ceil(SOCKETS_A_USER).min(usize::try_from(stage.sizes.freelances())?);
@@ -198,19 +203,19 @@ async fn measure_idle(stage: &Stage<'_>, wanted: usize, figures: &mut SocketFigu
     let sessions = sessions::begin(&mut connection, Person::Freelance, &numbers).await?;
     let socket = |number: usize| (server.address, sessions[number % sessions.len()].token.clone(), deaf());
     // The first sockets make the server allocate what it needs once.
-    let first = connect_all((0..100).map(socket).collect()).await?;
+    let first = connect_all_by(way, (0..100).map(socket).collect()).await?;
     drop(first);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = processes::memory(server.process_id()?)?.now;
     let wanted = wanted.min(sessions.len() * SOCKETS_A_USER);
-    let sockets = connect_all((0..wanted).map(socket).collect()).await?;
+    let sockets = connect_all_by(way, (0..wanted).map(socket).collect()).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let after = processes::memory(server.process_id()?)?.now;
-    figures.idle_sockets = sockets.iter().filter(|socket| socket.is_open()).count();
-    ensure!(figures.idle_sockets == wanted, "only {} of {wanted} sockets stayed", figures.idle_sockets);
-    figures.idle_kibibytes = after.saturating_sub(before) as f64 / 1024.0 / wanted as f64;
+    let stayed = sockets.iter().filter(|socket| socket.is_open()).count();
+    ensure!(stayed == wanted, "only {stayed} of {wanted} sockets stayed");
     drop(sockets);
-    server.kill().await
+    server.kill().await?;
+    Ok((stayed, after.saturating_sub(before) as f64 / 1024.0 / wanted as f64))
 }
 
 async fn measure_room(stage: &Stage<'_>, duration: Duration, figures: &mut SocketFigures) -> anyhow::Result<()> {
@@ -304,7 +309,9 @@ async fn measure_reconnect(stage: &Stage<'_>, figures: &mut SocketFigures) -> an
     // All at once, as clients that lost their server do.
     let again: Vec<_> = clients(other.address, &hear)
         .into_iter()
-        .map(|(address, token, hear)| tokio::spawn(async move { Socket::connect(address, &token, hear).await }))
+        .map(|(address, token, hear)| {
+            tokio::spawn(async move { Socket::connect(Way::WebSocket, address, &token, hear).await })
+        })
         .collect();
     let mut served = Vec::with_capacity(again.len());
     for client in again {
@@ -362,6 +369,12 @@ impl SocketFigures {
             format!("{:.1} KiB (original: {:.0})", self.idle_kibibytes, original::SOCKET_KIBIBYTES),
             format!("≤ {MOST_IDLE_KIBIBYTES:.0} KiB"),
             self.idle_kibibytes <= MOST_IDLE_KIBIBYTES,
+        ));
+        text.push_str(&row(
+            "the same of one that began with polls, as the frontend's do".to_owned(),
+            format!("{:.1} KiB", self.upgraded_kibibytes),
+            format!("≤ {MOST_IDLE_KIBIBYTES:.0} KiB"),
+            self.upgraded_kibibytes <= MOST_IDLE_KIBIBYTES,
         ));
         text.push_str(&row(
             format!(
