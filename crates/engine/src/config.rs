@@ -14,7 +14,7 @@ pub struct EngineIoConfig {
     pub ping_timeout: Duration,
     /// From the WebSocket of a session that polls until its transport is that WebSocket.
     pub upgrade_timeout: Duration,
-    /// Packets that may wait in a session.
+    /// Messages that may wait in a session. Its own packets and attachments come on top.
     pub max_buffer_size: usize,
     /// Bytes of a posted payload.
     pub max_payload: u64,

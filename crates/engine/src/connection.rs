@@ -79,6 +79,8 @@ where
             };
             if let Err(reason) = reason {
                 this.engine.close(this.socket.id, reason);
+                // Another thread may have closed it, and be about to do this.
+                this.socket.shut();
             }
         }
         // A connection that is closed while something of the client is unread takes what was written last with it.

@@ -16,9 +16,10 @@ pub(crate) async fn watch<D: Default + Send + Sync + 'static>(
     loop {
         tokio::time::sleep(until_ping).await;
         until_ping = pause;
-        socket.ping();
+        let is_reached = socket.ping();
         tokio::time::sleep(timeout).await;
-        if !socket.has_answered() {
+        // Whoever answers what was not sent has not heard it.
+        if !is_reached || !socket.has_answered() {
             return socket.close(DisconnectReason::HeartbeatTimeout);
         }
     }

@@ -149,9 +149,20 @@ impl Outbox {
         self.state().reserved -= 1;
     }
 
-    /// For the session's own packets, which are few: there is always room for them.
-    pub fn push(&self, packet: Outgoing) {
-        self.change(|state| state.push([packet]));
+    /// There is always room for it.
+    pub fn push_close(&self) {
+        self.change(|state| state.push([Outgoing::Close]));
+    }
+
+    /// There is always room for one; `false` when the last one is still there.
+    pub fn push_ping(&self) -> bool {
+        self.change(|state| {
+            let is_first = !state.queue.iter().any(|packet| matches!(packet, Outgoing::Ping));
+            if is_first {
+                state.push([Outgoing::Ping]);
+            }
+            is_first
+        })
     }
 
     /// `false` for a closed session.

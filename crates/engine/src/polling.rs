@@ -53,13 +53,21 @@ where
     let (parts, body) = request.into_parts();
     let content_type = parts.headers.get(CONTENT_TYPE);
     let mut packets = pin!(payload::decoder(body, content_type, socket.protocol, engine.config.max_payload));
-    while let Some(packet) = packets.next().await {
+    loop {
+        let packet = tokio::select! {
+            biased;
+            // By another request, or by the handler: it is told of nothing more, and nobody waits for a body that never ends.
+            () = socket.outbox.closed() => return Err(Refusal::UnknownSession),
+            packet = packets.next() => packet,
+        };
+        let Some(packet) = packet else { return Ok(text("ok")) };
         match packet {
             Ok(Packet::Message(message)) => engine.handler.on_message(message, Arc::clone(socket)),
             Ok(Packet::Binary(data)) => engine.handler.on_binary(data, Arc::clone(socket)),
             Ok(Packet::Ping | Packet::Pong) => socket.pong(),
             Ok(Packet::Close) => {
                 engine.close(socket.id, DisconnectReason::TransportClose);
+                return Ok(text("ok"));
             }
             Ok(_) | Err(_) => {
                 engine.close(socket.id, DisconnectReason::PacketParsingError);
@@ -67,10 +75,5 @@ where
                 return Err(if is_too_long { Refusal::TooLong } else { Refusal::BadRequest });
             }
         }
-        if socket.is_closed() {
-            // By the handler: nobody is told of the rest.
-            break;
-        }
     }
-    Ok(text("ok"))
 }

@@ -83,9 +83,10 @@ impl<D: Default + Send + Sync + 'static> Socket<D> {
         }
     }
 
-    pub(crate) fn ping(&self) {
+    /// `false` when the client has not even fetched the last one.
+    pub(crate) fn ping(&self) -> bool {
         self.answered.store(false, Ordering::Relaxed);
-        self.outbox.push(Outgoing::Ping);
+        self.outbox.push_ping()
     }
 
     pub(crate) fn pong(&self) {
@@ -153,7 +154,7 @@ impl<D: Default + Send + Sync + 'static> Socket<D> {
 
     /// Ends the session; the client is told, if it can be reached.
     pub fn close(&self, reason: DisconnectReason) {
-        self.outbox.push(Outgoing::Close);
+        self.outbox.push_close();
         if let Some(sessions) = self.sessions.upgrade() {
             sessions.close(self.id, reason);
         }

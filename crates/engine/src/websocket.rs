@@ -38,7 +38,7 @@ use crate::{
 /// Bytes that are collected before they are written, while more packets wait.
 const WRITE_BUFFER_BYTES: usize = 4 * 1024;
 /// Bytes that may wait to be written besides, of one packet or of the answers to a client's WebSocket pings.
-const MOST_UNWRITTEN_BYTES: usize = 1024 * 1024;
+const MOST_UNWRITTEN_BYTES: usize = 256 * 1024;
 /// What only the handshake needs: it is not kept with the session.
 const HANDSHAKE_HEADERS: [http::HeaderName; 6] =
     [CONNECTION, UPGRADE, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL];
@@ -187,8 +187,9 @@ where
     if probe != Packet::PingUpgrade {
         return None;
     }
-    socket.outbox.mark_probed();
     websocket.send(Message::text(String::from(Packet::PongUpgrade))).await.ok()?;
+    // Not before it: until then the client would poll again at once, and again.
+    socket.outbox.mark_probed();
     (next_packet(socket, websocket).await? == Packet::Upgrade).then_some(())
 }
 

@@ -59,6 +59,17 @@ async fn a_client_that_neither_reads_nor_polls_is_dropped() {
     assert_eq!(server.get(&format!("EIO=4&transport=polling&sid={sid}")).await.0, 400);
 }
 
+/// Answers to what it has not even fetched do not count.
+#[tokio::test]
+async fn a_client_that_posts_and_never_polls_is_dropped() {
+    let server = Server::with(impatient());
+    let sid = server.open().await;
+    while server.post(&sid, "3").await == 200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.told(2).await, ["connected", "HeartbeatTimeout"]);
+}
+
 #[tokio::test]
 async fn a_full_queue_takes_a_ping() {
     let server = Server::with(impatient().max_buffer_size(1));

@@ -5,5 +5,6 @@
 mod heartbeat;
 mod polling;
 mod queue;
+mod races;
 mod server;
 mod websocket;

@@ -81,6 +81,18 @@ async fn a_session_that_the_server_ends_says_so() {
     assert_eq!(server.told(2).await, ["connected", "ClosingServer"]);
 }
 
+/// However slowly its body comes.
+#[tokio::test]
+async fn a_post_ends_with_its_session() {
+    let server = Server::start();
+    let sid = server.open().await;
+    let (status, ()) = tokio::join!(server.post_without_end(&sid), async {
+        server.socket().close(engineioxide::DisconnectReason::ClosingServer);
+    });
+    assert_eq!(status, 400);
+    assert!(!server.has_last().await);
+}
+
 #[tokio::test]
 async fn what_is_no_packet_ends_the_session() {
     for (payload, status) in [("9", 400), ("2probe", 400), ("6", 400), ("x", 400), (&"4x".repeat(60), 413)] {

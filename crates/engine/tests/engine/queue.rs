@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use engineioxide::config::EngineIoConfig;
+use engineioxide::{config::EngineIoConfig, socket::Waiting};
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::server::Server;
@@ -19,7 +19,10 @@ async fn as_many_packets_wait_as_may() {
     let place = socket.reserve().unwrap();
     assert!(socket.reserve().is_err());
     place.emit("second".into());
+    let waiting: Waiting = socket.req_parts.extensions.get().cloned().unwrap();
+    assert_eq!(waiting.packets(), 2);
     assert_eq!(server.poll(&sid).await, "4first\u{1e}4second");
+    assert_eq!(waiting.packets(), 0);
     socket.emit_binary(vec![0]).unwrap();
 }
 

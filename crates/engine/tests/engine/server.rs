@@ -1,8 +1,9 @@
 //! An engine whose handler writes down what it is told.
 
 use std::{
+    convert::Infallible,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -12,9 +13,10 @@ use engineioxide::{
     handler::EngineIoHandler,
     service::{EngineIoService, NotFoundService},
 };
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, stream};
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::{io::DuplexStream, sync::Notify, time::timeout};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -108,6 +110,14 @@ impl Server {
         self.ask(Method::POST, &format!("/engine.io/?EIO=4&transport=polling&sid={sid}"), payload).await.0
     }
 
+    /// A post whose body never comes.
+    pub async fn post_without_end(&self, sid: &str) -> StatusCode {
+        let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let target = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
+        let request = Request::post(target).body(body).unwrap();
+        timeout(PATIENCE, self.service.clone().oneshot(request)).await.expect("an answer").unwrap().status()
+    }
+
     /// A session that begins with a WebSocket; its id too.
     pub async fn connect(&self) -> (Client, String) {
         let mut client = self.try_connect("").await.expect("a connection");
@@ -135,8 +145,9 @@ impl Server {
     /// Whether anything but the handler still has the last session, which the handler forgets.
     pub async fn has_last(&self) -> bool {
         let socket = Arc::downgrade(&self.handler.sockets.lock().unwrap().pop().expect("a session"));
+        let began = Instant::now();
         // What ends now gets to end.
-        for _ in 0..100 {
+        while socket.strong_count() > 0 && began.elapsed() < PATIENCE / 5 {
             tokio::task::yield_now().await;
         }
         socket.strong_count() > 0
@@ -173,6 +184,10 @@ pub struct Client(WebSocketStream<DuplexStream>);
 impl Client {
     pub async fn send(&mut self, packet: &str) {
         self.0.send(Message::text(packet)).await.unwrap();
+    }
+
+    pub async fn send_if_open(&mut self, packet: &str) {
+        let _sent = self.0.send(Message::text(packet)).await;
     }
 
     pub async fn send_bytes(&mut self, bytes: &'static [u8]) {
