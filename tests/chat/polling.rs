@@ -191,7 +191,42 @@ async fn an_upgrade_begins_while_much_waits() {
     .await;
 }
 
-/// Fault case 133: no transport takes more than the limit, whatever Engine.IO would.
+/// However much waits between two polls, everything that is asked is answered.
+#[tokio::test]
+async fn answers_find_a_place_while_much_waits() {
+    const ASKED: usize = 20;
+    // As many as a socket's own buffer takes of events, so that nothing waits beside it.
+    const MESSAGES: i32 = 48;
+    TestApp::run(async |app| {
+        let server = app.chat_server().await;
+        let pair = pair(app).await;
+        let bob = app.at(&pair.bob, &server.url);
+        let beside = pair.bob.chat(&server).await;
+        let sid = open(&bob).await;
+        post(&bob, &sid, "40").await;
+        let query = format!("EIO=4&transport=polling&sid={sid}");
+        while !poll(&bob, &query).await.text.contains("40{") {}
+        flood(app, &pair, 1..=MESSAGES, 100).await;
+        // What one socket has got was sent to the other one as well.
+        beside.wait_for("newMessage", 48).await;
+        let asked: Vec<String> = (0..ASKED).map(|id| format!("42{id}[\"identifyUser\",{{\"userId\":\"\"}}]")).collect();
+        assert_eq!(post(&bob, &sid, &asked.join("\u{1e}")).await.status, 200);
+        let (mut received, mut answered) = (Vec::new(), Vec::new());
+        while answered.len() < ASKED {
+            let answer = poll(&bob, &query).await;
+            assert_eq!(answer.status, 200, "only {answered:?}");
+            let payload = answer.text;
+            received.extend(messages_in(&payload));
+            answered.extend(payload.split('\u{1e}').filter(|packet| packet.starts_with("43")).map(str::to_owned));
+        }
+        let expected: Vec<String> = (0..ASKED).map(|id| format!("43{id}[{{\"ok\":true}}]")).collect();
+        assert_eq!(answered, expected);
+        assert_eq!(numbers(&shown(&received)), (1..=MESSAGES).collect::<Vec<i32>>());
+    })
+    .await;
+}
+
+/// Fault case 133: no transport takes more than the limit.
 #[tokio::test]
 async fn a_post_over_the_limit_ends_the_session() {
     TestApp::run(async |app| {

@@ -209,6 +209,11 @@ impl Client {
         }
     }
 
+    /// So full that an acknowledgement might be dropped.
+    fn is_full(&self) -> bool {
+        self.waiting.packets() > BUFFERED_EVENTS && self.is_connected() && !self.is_over()
+    }
+
     fn has_room(&self) -> bool {
         self.waiting.packets() < BUFFERED_EVENTS
     }
@@ -263,9 +268,9 @@ impl Client {
         true
     }
 
-    /// Waits until the socket has been sent, or cannot be sent, what waits now.
+    /// Waits until the socket has been sent, or cannot be sent, what waits now, and has room for an answer.
     pub async fn caught_up(&self) {
-        while self.state().is_draining {
+        while self.state().is_draining || self.is_full() {
             tokio::time::sleep(PAUSE).await;
         }
     }

@@ -29,8 +29,8 @@ const LONGEST_LOOK_INTERVAL: Duration = Duration::from_secs(3);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Sessions in one statement.
 const BATCH: usize = 1_000;
-/// A socket that never got connected is forgotten after this.
-const CONNECTING_TIME: Duration = Duration::from_secs(30);
+/// A socket that never got connected is forgotten after this: its client left in the moment between two statements.
+const CONNECTING_TIME: Duration = Duration::from_secs(5);
 
 /// Runs until the queue is dropped.
 pub async fn run(state: MessagingState, mut heard: mpsc::Receiver<SessionId>) {
