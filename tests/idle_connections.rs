@@ -155,7 +155,7 @@ async fn idle_connections_within(patience: Duration) -> bool {
         TestOptions::default().with("HEADER_TIMEOUT_MS", &milliseconds).with("REQUEST_TIMEOUT_MS", &milliseconds);
     let mut in_time = false;
     TestApp::run_with(options, async |app| {
-        let serving = || Serving::shipped().unwrap_or(REPLICA);
+        let serving = || Serving::shipped_api().unwrap_or(REPLICA);
         let (flooded, quiet) = (Replica::start(app, serving()).await, Replica::start(app, serving()).await);
         flooded.is_serving().await;
         quiet.is_serving().await;
@@ -200,7 +200,7 @@ async fn fault_case_152_ten_thousand_idle_connections_slow_nobody_down() {
 #[tokio::test]
 async fn fault_case_152_a_server_without_open_files_left_goes_on() {
     TestApp::run(async |app| {
-        let replica = Replica::start(app, Serving::shipped().unwrap_or(REPLICA)).await;
+        let replica = Replica::start(app, Serving::shipped_api().unwrap_or(REPLICA)).await;
         replica.is_serving().await;
         let alice = app.at(&app.user("alice", Role::Freelance).await, &replica.url);
         alice.get("/auth/getme").await.expect(200);

@@ -195,7 +195,7 @@ fn upload_in_pieces(address: &str, cookie: &str, form: &[u8]) -> u16 {
 async fn fifty_large_uploads_stay_within_256_megabytes() {
     TestApp::run(async |app| {
         let forms = forms();
-        let shipped = Serving::shipped();
+        let shipped = Serving::shipped_api();
         let is_shipped = shipped.is_some();
         let replica = Replica::start(app, shipped.unwrap_or(Serving::Test("serve_until_killed"))).await;
         replica.is_serving().await;

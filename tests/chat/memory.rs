@@ -1,5 +1,7 @@
 //! What one process of the messaging server holds for clients that want to fill its memory. It is a process of its own, so
-//! that the memory is the server's alone.
+//! that the memory is the server's alone. The program that is shipped, which has another allocator than this one:
+//! `FREEHUNT_MESSAGING_PROGRAM=target/release/freehunt-messaging cargo test --workspace --test end_to_end chat::memory:: --
+//! --nocapture`.
 
 use freehunt_domain::users::Role;
 use freehunt_tests::{Persona, Replica, Serving, TestApp, TestOptions, eventually, serve_chat_replica};
@@ -22,7 +24,8 @@ async fn fault_case_133_memory_stays_flat_under_abuse() {
     // So that the test is quick: what matters is how much waits, not how fast it comes.
     let options = TestOptions::default().with("CHAT_EVENTS_PER_SECOND", "1000");
     TestApp::run_with(options, async |app| {
-        let replica = Replica::start(app, Serving::Test("chat::memory::serve_until_killed")).await;
+        let serving = Serving::shipped_messaging().unwrap_or(Serving::Test("chat::memory::serve_until_killed"));
+        let replica = Replica::start(app, serving).await;
         replica.is_serving().await;
         let pair = pair(app).await;
         flood(app, &pair, 1..=200, 40_000).await;

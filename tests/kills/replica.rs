@@ -32,7 +32,7 @@ impl Replicas {
     pub async fn start(app: &TestApp, count: usize) -> Self {
         let mut replicas = Vec::new();
         for _ in 0..count {
-            replicas.push(Replica::start(app, Serving::shipped().unwrap_or(REPLICA)).await);
+            replicas.push(Replica::start(app, Serving::shipped_api().unwrap_or(REPLICA)).await);
         }
         Self(replicas)
     }

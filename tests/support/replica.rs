@@ -26,10 +26,19 @@ pub enum Serving {
 
 impl Serving {
     /// The program that `FREEHUNT_API_PROGRAM` names, seen from the root of the repository.
+    pub fn shipped_api() -> Option<Self> {
+        Self::named_by("FREEHUNT_API_PROGRAM")
+    }
+
+    /// The same of `FREEHUNT_MESSAGING_PROGRAM`.
+    pub fn shipped_messaging() -> Option<Self> {
+        Self::named_by("FREEHUNT_MESSAGING_PROGRAM")
+    }
+
     #[expect(clippy::disallowed_methods, reason = "a setting of the tests themselves")]
-    pub fn shipped() -> Option<Self> {
+    fn named_by(variable: &str) -> Option<Self> {
         // Tests run in the folder of their package.
-        let path = PathBuf::from(std::env::var_os("FREEHUNT_API_PROGRAM")?);
+        let path = PathBuf::from(std::env::var_os(variable)?);
         Some(Self::Program(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)))
     }
 }
