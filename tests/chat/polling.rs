@@ -26,6 +26,14 @@ async fn open(persona: &Persona) -> String {
     opening["sid"].as_str().unwrap().to_owned()
 }
 
+/// A session with a connected socket.
+async fn connect(persona: &Persona) -> String {
+    let sid = open(persona).await;
+    post(persona, &sid, "40").await;
+    while !poll(persona, &format!("EIO=4&transport=polling&sid={sid}")).await.text.contains("40{") {}
+    sid
+}
+
 #[tokio::test]
 async fn polling_works_and_carries_the_recorded_headers() {
     TestApp::run(async |app| {
@@ -171,10 +179,7 @@ async fn an_upgrade_begins_while_much_waits() {
         let pair = pair(app).await;
         let bob = app.at(&pair.bob, &server.url);
         let beside = pair.bob.chat(&server).await;
-        let sid = open(&bob).await;
-        post(&bob, &sid, "40").await;
-        let query = format!("EIO=4&transport=polling&sid={sid}");
-        while !poll(&bob, &query).await.text.contains("40{") {}
+        let sid = connect(&bob).await;
         // What one socket has got was sent to the other one as well, which has not polled since.
         flood(app, &pair, 1..=200, 100).await;
         beside.wait_for("newMessage", 200).await;
@@ -202,10 +207,8 @@ async fn answers_find_a_place_while_much_waits() {
         let pair = pair(app).await;
         let bob = app.at(&pair.bob, &server.url);
         let beside = pair.bob.chat(&server).await;
-        let sid = open(&bob).await;
-        post(&bob, &sid, "40").await;
+        let sid = connect(&bob).await;
         let query = format!("EIO=4&transport=polling&sid={sid}");
-        while !poll(&bob, &query).await.text.contains("40{") {}
         flood(app, &pair, 1..=MESSAGES, 100).await;
         // What one socket has got was sent to the other one as well.
         beside.wait_for("newMessage", 48).await;
