@@ -30,13 +30,15 @@ pub(crate) struct Connection<H: EngineIoHandler, C> {
     websocket: WebSocketStream<C>,
     /// Something was written that may not be on its way yet.
     must_flush: bool,
+    /// Among it the answer to a ping of WebSocket's own.
+    owes_pong: bool,
     /// The session has ended, and everything was written, this side's Close frame too.
     has_said_goodbye: bool,
 }
 
 impl<H: EngineIoHandler, C> Connection<H, C> {
     pub fn new(engine: Arc<Engine<H>>, socket: Arc<Socket<H::Data>>, websocket: WebSocketStream<C>) -> Self {
-        Self { engine, socket, websocket, must_flush: true, has_said_goodbye: false }
+        Self { engine, socket, websocket, must_flush: true, owes_pong: false, has_said_goodbye: false }
     }
 }
 
@@ -69,6 +71,8 @@ where
                 Poll::Pending if this.socket.outbox.is_abandoned() => return Poll::Ready(()),
                 // Its last packets first.
                 Poll::Pending if this.socket.outbox.is_closed() => return Poll::Pending,
+                // Those answers are read before more is asked, or they would pile up.
+                Poll::Pending if this.owes_pong => return Poll::Pending,
                 Poll::Pending => {}
             }
             let reason = match ready!(Pin::new(&mut this.websocket).poll_next(context)) {
@@ -105,6 +109,7 @@ where
             if self.must_flush {
                 ready!(Pin::new(&mut self.websocket).poll_flush(context))?;
                 self.must_flush = false;
+                self.owes_pong = false;
             }
             loop {
                 ready!(Pin::new(&mut self.websocket).poll_ready(context))?;
@@ -119,7 +124,7 @@ where
         }
     }
 
-    fn receive(&self, message: Message) -> Result<(), DisconnectReason> {
+    fn receive(&mut self, message: Message) -> Result<(), DisconnectReason> {
         match message {
             Message::Text(text) => match Packet::parse(self.socket.protocol, copied(&text)) {
                 Ok(Packet::Message(message)) => self.engine.handler.on_message(message, Arc::clone(&self.socket)),
@@ -131,7 +136,8 @@ where
                 self.engine.handler.on_binary(Bytes::copy_from_slice(&data), Arc::clone(&self.socket));
             }
             Message::Close(_) => return Err(DisconnectReason::TransportClose),
-            // tungstenite answers pings by itself.
+            // tungstenite answers it by itself.
+            Message::Ping(_) => (self.must_flush, self.owes_pong) = (true, true),
             _ => {}
         }
         Ok(())

@@ -37,8 +37,6 @@ use crate::{
 
 /// Bytes that are collected before they are written, while more packets wait.
 const WRITE_BUFFER_BYTES: usize = 4 * 1024;
-/// Bytes that may wait to be written besides, of one packet or of the answers to a client's WebSocket pings.
-const MOST_UNWRITTEN_BYTES: usize = 256 * 1024;
 /// What only the handshake needs: it is not kept with the session.
 const HANDSHAKE_HEADERS: [http::HeaderName; 6] =
     [CONNECTION, UPGRADE, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL];
@@ -172,7 +170,6 @@ fn websocket_config(config: &EngineIoConfig) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(config.ws_read_buffer_size)
         .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_write_buffer_size(WRITE_BUFFER_BYTES + MOST_UNWRITTEN_BYTES)
         .max_message_size(Some(config.ws_max_message_size))
         .max_frame_size(Some(config.ws_max_frame_size))
 }

@@ -25,6 +25,8 @@ use tokio_tungstenite::{
 use tower::ServiceExt;
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// After so long nothing more comes.
+const SILENCE: Duration = Duration::from_millis(200);
 /// What fits into a connection whose other end does not read.
 const CONNECTION_BYTES: usize = 4096;
 
@@ -194,21 +196,26 @@ impl Client {
         self.0.send(Message::binary(Bytes::from_static(bytes))).await.unwrap();
     }
 
-    /// A ping of WebSocket itself, whose answer is as long.
-    pub async fn ping(&mut self, data: &'static [u8]) {
-        self.0.send(Message::Ping(Bytes::from_static(data))).await.unwrap();
+    /// Sends a ping of WebSocket itself, whose answer is as long, if the server takes it.
+    pub async fn could_ping(&mut self, data: &'static [u8]) -> bool {
+        timeout(SILENCE, self.0.send(Message::Ping(Bytes::from_static(data)))).await.is_ok()
     }
 
-    /// How many answers to such pings come, up to the answer to this one.
-    pub async fn pongs(&mut self, last: &[u8]) -> usize {
+    /// How many answers to such pings come until there are no more.
+    pub async fn pongs(&mut self) -> usize {
         let mut pongs = 0;
-        while let Message::Pong(data) = timeout(PATIENCE, self.0.next()).await.expect("a pong").unwrap().unwrap() {
+        while let Ok(pong) = timeout(SILENCE, self.0.next()).await {
+            assert!(pong.unwrap().unwrap().is_pong());
             pongs += 1;
-            if data == last {
-                return pongs;
-            }
         }
-        panic!("something else came after {pongs}");
+        pongs
+    }
+
+    pub async fn next_of_any_kind(&mut self) -> String {
+        match timeout(PATIENCE, self.0.next()).await.expect("something").unwrap().unwrap() {
+            Message::Text(text) => text.to_string(),
+            other => format!("{other:?}"),
+        }
     }
 
     /// Says that it leaves, and waits until the other side says so too.
