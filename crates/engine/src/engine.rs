@@ -6,7 +6,7 @@ use std::{
 };
 
 use engineioxide_core::{OpenPacket, Packet, Sid, TransportType};
-use http::request::Parts;
+use http::{Request, request::Parts};
 
 use crate::{
     config::EngineIoConfig,
@@ -16,10 +16,12 @@ use crate::{
     socket::{DisconnectReason, Socket},
 };
 
+type Session<H> = Arc<Socket<<H as EngineIoHandler>::Data>>;
+
 pub(crate) struct Engine<H: EngineIoHandler> {
     pub handler: Arc<H>,
     pub config: EngineIoConfig,
-    sessions: RwLock<HashMap<Sid, Arc<Socket<H::Data>>>>,
+    sessions: RwLock<HashMap<Sid, Session<H>>>,
 }
 
 /// Ends sessions, whatever their data.
@@ -33,15 +35,19 @@ impl<H: EngineIoHandler> Engine<H> {
         Arc::new(Self { handler, config, sessions: RwLock::default() })
     }
 
-    /// The session that a request is for; `None` when it names none.
-    pub fn named(&self, asked: &EngineRequest) -> Result<Option<Arc<Socket<H::Data>>>, Refusal> {
-        let Some(sid) = asked.sid else { return Ok(None) };
+    /// The transport that a request asks for, and the session that it names, if it names one.
+    pub fn read<B>(&self, request: &Request<B>) -> Result<(TransportType, Option<Session<H>>), Refusal> {
+        let EngineRequest { sid, transport } = EngineRequest::read(request)?;
+        if !self.config.allowed_transport(transport) {
+            return Err(Refusal::BadRequest);
+        }
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        sessions.get(&sid).cloned().map(Some).ok_or(Refusal::UnknownSession)
+        let socket = sid.map(|sid| sessions.get(&sid).cloned().ok_or(Refusal::UnknownSession)).transpose()?;
+        Ok((transport, socket))
     }
 
     /// Begins a session of which `parts` was the first request.
-    pub fn open(self: &Arc<Self>, transport: TransportType, parts: Parts) -> Arc<Socket<H::Data>> {
+    pub fn open(self: &Arc<Self>, transport: TransportType, parts: Parts) -> Session<H> {
         let weak = Arc::downgrade(self);
         let socket = Arc::new(Socket::new(transport, &self.config, parts, weak));
         self.sessions.write().unwrap_or_else(PoisonError::into_inner).insert(socket.id, Arc::clone(&socket));

@@ -18,7 +18,7 @@ mod outbox;
 mod outgoing;
 mod permit;
 mod polling;
-mod request;
+pub mod request;
 pub mod service;
 pub mod socket;
 mod websocket;

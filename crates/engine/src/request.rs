@@ -5,41 +5,37 @@ use engineioxide_core::{Sid, TransportType};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
 
-use crate::config::EngineIoConfig;
-
 /// The protocol's version in the query.
 const VERSION: &str = "4";
 
 /// What the query says.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct EngineRequest {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EngineRequest {
+    /// `None` for a request that begins a session.
     pub sid: Option<Sid>,
-    pub is_websocket: bool,
+    pub transport: TransportType,
 }
 
 impl EngineRequest {
-    pub fn read<B>(request: &Request<B>, config: &EngineIoConfig) -> Result<Self, Refusal> {
+    /// Refuses what Engine.IO's own server would refuse, and in that order. Whether the transport is allowed and the session
+    /// exists is not looked at.
+    pub fn read<B>(request: &Request<B>) -> Result<Self, Refusal> {
         let query = request.uri().query().unwrap_or_default();
         let value = |name: &str| {
-            query
-                .split('&')
-                .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name))
-                .map(|(_, value)| value)
+            let pair = query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name));
+            pair.map(|(_, value)| value)
         };
-        if value("EIO") != Some(VERSION) {
-            return Err(Refusal::UnsupportedVersion);
-        }
-        let transport = value("transport").and_then(|name| name.parse::<TransportType>().ok());
-        let transport = transport.ok_or(Refusal::UnknownTransport)?;
-        // One that cannot be read is of no session, and must not begin another.
-        let sid = value("sid").map(|sid| sid.parse::<Sid>().map_err(|_| Refusal::UnknownSession)).transpose()?;
-        if !config.allowed_transport(transport) {
-            return Err(Refusal::BadRequest);
-        }
+        let transport = value("transport").and_then(|name| name.parse().ok()).ok_or(Refusal::UnknownTransport)?;
+        let sid = value("sid");
         if sid.is_none() && *request.method() != Method::GET {
             return Err(Refusal::BadMethod);
         }
-        Ok(Self { sid, is_websocket: transport == TransportType::Websocket })
+        if value("EIO") != Some(VERSION) {
+            return Err(Refusal::UnsupportedVersion);
+        }
+        // One that cannot be read is of no session, and must not begin another.
+        let sid = sid.map(|sid| sid.parse().map_err(|_| Refusal::UnknownSession)).transpose()?;
+        Ok(Self { sid, transport })
     }
 }
 
@@ -76,7 +72,7 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn answer(self) -> Response<Full<Bytes>> {
+    pub fn answer(self) -> Response<Full<Bytes>> {
         let (code, message) = self.code_and_message();
         let status = if self == Self::TooLong { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
         let body = format!(r#"{{"code":{code},"message":"{message}"}}"#);

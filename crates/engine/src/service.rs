@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use engineioxide_core::TransportType;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{Either, Empty, Full};
@@ -21,7 +22,7 @@ use crate::{
     engine::Engine,
     handler::EngineIoHandler,
     polling,
-    request::{EngineRequest, Refusal},
+    request::Refusal,
     websocket::{self, Beginning},
 };
 
@@ -69,11 +70,9 @@ impl<H: EngineIoHandler, S> EngineIoService<H, S> {
     where
         C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let asked = EngineRequest::read(&request, &self.engine.config)?;
-        if !asked.is_websocket {
+        let (TransportType::Websocket, socket) = self.engine.read(&request)? else {
             return Err(Refusal::BadRequest);
-        }
-        let socket = self.engine.named(&asked)?;
+        };
         let beginning = Beginning::of(socket, request.into_parts().0)?;
         tokio::spawn(websocket::serve(Arc::clone(&self.engine), connection, beginning));
         Ok(())
@@ -85,13 +84,13 @@ where
     H: EngineIoHandler,
     B: Body<Error: Debug, Data: Send> + Send + Unpin + 'static,
 {
-    let asked = EngineRequest::read(&request, &engine.config)?;
-    let socket = engine.named(&asked)?;
-    match (socket, request.method()) {
-        (socket, &Method::GET) if asked.is_websocket => websocket::accept(engine, socket, request),
-        (None, _) => polling::open(engine, request),
-        (Some(socket), &Method::GET) => polling::poll(engine, &socket).await,
-        (Some(socket), &Method::POST) if !asked.is_websocket => polling::receive(engine, &socket, request).await,
+    use TransportType::{Polling, Websocket};
+    let (transport, socket) = engine.read(&request)?;
+    match (transport, socket, request.method()) {
+        (Websocket, socket, &Method::GET) => websocket::accept(engine, socket, request),
+        (Polling, None, _) => polling::open(engine, request),
+        (Polling, Some(socket), &Method::GET) => polling::poll(engine, &socket).await,
+        (Polling, Some(socket), &Method::POST) => polling::receive(engine, &socket, request).await,
         _ => Err(Refusal::BadRequest),
     }
 }

@@ -116,23 +116,22 @@ impl<D: Default + Send + Sync + 'static> Socket<D> {
 
     /// Sends a message, or gives it back when there is no room or the session has ended.
     pub fn emit(&self, message: impl Into<Str>) -> Result<(), TrySendError<Str>> {
-        match self.reserve() {
-            Ok(permit) => {
-                permit.emit(message.into());
-                Ok(())
-            }
-            Err(error) => Err(refused(error, message.into())),
-        }
+        self.send(message.into(), Permit::emit)
     }
 
     /// As [`Socket::emit`], for bytes.
     pub fn emit_binary(&self, data: impl Into<Bytes>) -> Result<(), TrySendError<Bytes>> {
+        self.send(data.into(), Permit::emit_binary)
+    }
+
+    fn send<'s, T>(&'s self, message: T, emit: impl FnOnce(Permit<'s>, T)) -> Result<(), TrySendError<T>> {
         match self.reserve() {
             Ok(permit) => {
-                permit.emit_binary(data.into());
+                emit(permit, message);
                 Ok(())
             }
-            Err(error) => Err(refused(error, data.into())),
+            Err(TrySendError::Full(())) => Err(TrySendError::Full(message)),
+            Err(TrySendError::Closed(())) => Err(TrySendError::Closed(message)),
         }
     }
 
@@ -167,13 +166,6 @@ impl<D: Default + Send + Sync + 'static> Socket<D> {
     /// Until the session has ended and its transport has let go of it.
     pub async fn closed(&self) {
         self.outbox.released().await;
-    }
-}
-
-fn refused<T>(error: TrySendError<()>, message: T) -> TrySendError<T> {
-    match error {
-        TrySendError::Full(()) => TrySendError::Full(message),
-        TrySendError::Closed(()) => TrySendError::Closed(message),
     }
 }
 

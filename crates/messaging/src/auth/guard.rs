@@ -6,11 +6,13 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::{
+    body::Body,
     extract::{ConnectInfo, OriginalUri, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use engineioxide::request::{self, EngineRequest};
 use serde_json::json;
 use socketioxide::socket::Sid;
 
@@ -80,9 +82,9 @@ async fn answer(state: &MessagingState, peer: Peer, origin: &Origin, request: Re
     if *request.method() == Method::OPTIONS {
         return preflight();
     }
-    let sid = match session_of(&request) {
-        Ok(sid) => sid,
-        Err(refusal) => return refusal.into_response(),
+    let sid = match EngineRequest::read(&request) {
+        Ok(EngineRequest { sid, .. }) => sid,
+        Err(refusal) => return Refusal::Engine(refusal).into_response(),
     };
     let (mut parts, body) = request.into_parts();
     let admitted = match sid {
@@ -201,28 +203,6 @@ fn keep_needed_headers(parts: &mut Parts) {
     parts.extensions.remove::<OriginalUri>();
 }
 
-/// The Engine.IO session that a request is for; `None` for one that begins another. Refuses what Engine.IO would refuse, in
-/// the original's words.
-fn session_of(request: &Request) -> Result<Option<Sid>, Refusal> {
-    let query = request.uri().query().unwrap_or_default();
-    let value =
-        |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')));
-    if !matches!(value("transport"), Some("polling" | "websocket")) {
-        return Err(Refusal::Engine(0, "Transport unknown"));
-    }
-    let Some(sid) = value("sid") else {
-        return match (request.method(), value("EIO")) {
-            (&Method::GET, Some("4")) => Ok(None),
-            (&Method::GET, _) => Err(Refusal::Engine(5, "Unsupported protocol version")),
-            _ => Err(Refusal::Engine(2, "Bad handshake method")),
-        };
-    };
-    if value("EIO") != Some("4") {
-        return Err(Refusal::Engine(5, "Unsupported protocol version"));
-    }
-    sid.parse().map(Some).map_err(|_| UNKNOWN_SESSION)
-}
-
 fn preflight() -> Response {
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,HEAD,PUT,PATCH,POST,DELETE"),
@@ -239,11 +219,10 @@ enum Refusal {
     Forbidden(&'static str),
     TooMany,
     Unavailable,
-    /// Engine.IO's own codes.
-    Engine(u8, &'static str),
+    Engine(request::Refusal),
 }
 
-const UNKNOWN_SESSION: Refusal = Refusal::Engine(1, "Session ID unknown");
+const UNKNOWN_SESSION: Refusal = Refusal::Engine(request::Refusal::UnknownSession);
 
 impl Refusal {
     fn status(self) -> StatusCode {
@@ -261,19 +240,17 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = self.status();
         let message = match self {
+            Self::Engine(refusal) => return refusal.answer().map(Body::new),
             Self::Unauthorized => "Cookie de session Authentik non trouvé",
             Self::TooMany => "Too many connections, try again later",
             Self::Unavailable => "Service temporarily unavailable, try again later",
-            Self::Forbidden(message) | Self::Engine(_, message) => message,
+            Self::Forbidden(message) => message,
         };
-        let body = match self {
-            Self::Engine(code, message) => json!({ "code": code, "message": message }),
-            _ => json!({
-                "message": message,
-                "error": status.canonical_reason().unwrap_or("Error"),
-                "statusCode": status.as_u16(),
-            }),
-        };
+        let body = json!({
+            "message": message,
+            "error": status.canonical_reason().unwrap_or("Error"),
+            "statusCode": status.as_u16(),
+        });
         let mut response = (status, axum::Json(body)).into_response();
         if matches!(self, Self::TooMany | Self::Unavailable) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
